@@ -1,0 +1,132 @@
+package cluster
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ferryrpc/ferry/loadbalance"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// Merge returns the parameters that a consumer uses with a provider: the provider's, overwritten by the consumer's. With
+// the method forms (sayHello.timeout) being parameters of their own, what is in force for a method is then, in this
+// order: the consumer's for the method, the provider's for the method, the consumer's, the provider's.
+//
+// The exceptions are Dubbo's. What identifies the provider (group, version, generic, release, dubbo, methods, timestamp,
+// dubbo.tag) is always its own. What sizes its server (threads, queues, …) and its mock are never taken from it. Filters
+// and listeners of references are joined, the provider's first. Beyond Dubbo: the name of an idempotency store counts
+// only as published by the provider, who would have to write the records; the consumer can only say true or false.
+func Merge(consumer, provider *url.URL) *url.URL {
+	m := provider
+	var drop []string
+	for key := range provider.All {
+		if providerOnly(strings.TrimPrefix(key, "default.")) || key == "mock" || strings.HasSuffix(key, ".mock") {
+			drop = append(drop, key)
+		}
+	}
+	if len(drop) > 0 {
+		m = m.Without(drop...)
+	}
+	over := url.New("", "", "")
+	for key, value := range consumer.All {
+		theirs, has := provider.Lookup(key)
+		switch {
+		case identifies(key), key == "generic" && has:
+		case key == "interface" && value == "*":
+		case (key == "reference.filter" || key == "invoker.listener") && theirs != "":
+			over = over.With(key, theirs+","+value)
+		case isIdempotent(key) && value != "true" && value != "false":
+		default:
+			over = over.With(key, value)
+		}
+	}
+	m = m.WithAll(over)
+	if app := provider.Param("application"); app != "" {
+		m = m.With("remote.application", app)
+	}
+	return m
+}
+
+// providerOnly are the parameters of a provider's own server.
+func providerOnly(key string) bool {
+	switch key {
+	case "threadname", "threadpool", "corethreads", "threads", "queues", "alive", "transporter":
+		return true
+	}
+	return false
+}
+
+// identifies says whether a parameter is always the provider's own.
+func identifies(key string) bool {
+	switch key {
+	case "group", "version", "release", "dubbo", "methods", "timestamp", "dubbo.tag":
+		return true
+	}
+	return false
+}
+
+func isIdempotent(key string) bool {
+	return key == "idempotent" || strings.HasSuffix(key, ".idempotent")
+}
+
+// shapes are the parameters whose change needs no new connection: they concern the Target alone.
+func shapes(key string) bool {
+	return key == "timestamp" || key == "pid" || key == "weight" || key == "warmup" || strings.HasSuffix(key, ".weight")
+}
+
+// sameProvider says whether a reference to a may serve as one to b.
+func sameProvider(a, b *url.URL) bool {
+	return a.Equal(b) || withoutShape(a).Equal(withoutShape(b))
+}
+
+func withoutShape(u *url.URL) *url.URL {
+	return u.Without(slices.DeleteFunc(u.Keys(), func(k string) bool { return !shapes(k) })...)
+}
+
+// shape returns a Target as the URL describes it, without its Ref. What cannot be read, since others wrote it, takes the
+// default.
+func shape(u *url.URL) *loadbalance.Target {
+	t := &loadbalance.Target{Weight: whole(u.Param("weight"), 100), Warmup: 10 * time.Minute}
+	if d, err := url.ParseDuration(u.Param("warmup")); err == nil {
+		t.Warmup = d
+	}
+	if ms, err := strconv.ParseInt(u.Param("timestamp"), 10, 64); err == nil && ms > 0 {
+		if ms < 1e11 { // dubbo-go writes seconds
+			ms *= 1000
+		}
+		t.Started = time.UnixMilli(ms)
+	}
+	for key, value := range u.All {
+		if method, ok := strings.CutSuffix(key, ".weight"); ok && method != "" {
+			if t.Weights == nil {
+				t.Weights = map[string]int{}
+			}
+			t.Weights[method] = whole(value, t.Weight)
+		}
+	}
+	return t
+}
+
+// whole reads a weight; negative ones count as 0, and the upper bound keeps sums from overflowing.
+func whole(text string, otherwise int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return otherwise
+	}
+	return min(max(n, 0), 1<<30)
+}
+
+// sameShape says whether two targets differ in nothing but their counters.
+func sameShape(a, b *loadbalance.Target) bool {
+	if a.Weight != b.Weight || a.Warmup != b.Warmup || !a.Started.Equal(b.Started) || len(a.Weights) != len(b.Weights) {
+		return false
+	}
+	for m, w := range a.Weights {
+		if v, ok := b.Weights[m]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,65 @@
+package cluster
+
+import (
+	"context"
+
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/loadbalance"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// NewFailfast returns the cluster that makes one attempt and returns what comes of it.
+func NewFailfast(e extension.Env, u *url.URL) (Cluster, error) {
+	return newCluster(e, u, func(x *core) protocol.Invoker { return protocol.InvokerFunc(x.once) })
+}
+
+// NewFailsafe returns the cluster for calls that may be lost, such as audit records: a failure is logged, and the caller
+// gets an empty reply. What the service itself answers, errors included, is passed on.
+func NewFailsafe(e extension.Env, u *url.URL) (Cluster, error) {
+	return newCluster(e, u, func(x *core) protocol.Invoker {
+		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
+			err := x.once(ctx, c)
+			if err == nil || fromService(err) {
+				return err
+			}
+			x.env.Log().Warn("cluster: failsafe: a call is lost", "error", err)
+			return nil
+		})
+	})
+}
+
+// NewAvailable returns the cluster that calls the first provider of the list that is available, without balancing.
+func NewAvailable(e extension.Env, u *url.URL) (Cluster, error) {
+	return newCluster(e, u, func(x *core) protocol.Invoker {
+		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
+			s := x.directory.List(c)
+			for _, t := range s.Targets {
+				if t.Ref.Available() {
+					return x.single(ctx, s, c, t)
+				}
+			}
+			err := s.noProvider(c)
+			if n := len(s.Targets); n > 0 {
+				err.Message += ", none of those left is connected"
+			}
+			return err
+		})
+	})
+}
+
+// newCluster checks the consumer's parameters and returns a cluster whose Invokers join makes.
+func newCluster(e extension.Env, u *url.URL, join func(*core) protocol.Invoker) (Cluster, error) {
+	if err := checked(u); err != nil {
+		return nil, err
+	}
+	return clusterFunc(func(d Directory, b loadbalance.Balancer) protocol.Invoker {
+		return join(&core{env: e, url: u, directory: d, balancer: b})
+	}), nil
+}
+
+// fromService says whether an error is the answer of the service itself.
+func fromService(err error) bool {
+	e := errorOf(err)
+	return e == nil || e.Outcome == protocol.Executed && e.Code == protocol.Application
+}

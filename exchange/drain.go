@@ -1,0 +1,67 @@
+package exchange
+
+import (
+	"context"
+	"time"
+)
+
+// quiet is how long a server that is going away must hear no new request before it counts on having told everybody:
+// consumers that ignore READONLY leave when the registry's change reaches them.
+const quiet = 400 * time.Millisecond
+
+// Readonly tells all consumers to send their next calls elsewhere (Dubbo's READONLY event). Calls that come
+// nevertheless are served.
+func (s *Server) Readonly() {
+	for _, c := range s.all() {
+		_ = c.conn.Send(event(FlagRequest, 0, 0, bodyRead), false)
+	}
+}
+
+// Close shuts the server down gracefully: READONLY to all consumers, then service goes on until nothing runs and no
+// request has come for a while, or every consumer has left, or ctx ends. What comes after that is refused with status
+// 100, which says that it did not run. It returns when no handler and no goroutine of the server is left, but does not
+// wait longer than ctx for handlers.
+func (s *Server) Close(ctx context.Context) error {
+	s.closing.Do(func() { s.closeErr = s.close(ctx) })
+	return s.closeErr
+}
+
+func (s *Server) close(ctx context.Context) error {
+	s.Readonly()
+	s.drain(ctx)
+	s.refusing.Store(true)
+	for _, c := range s.all() {
+		_ = c.conn.Flush(ctx)
+	}
+	close(s.tickStop)
+	<-s.tickDone
+	err := s.listener.Close()
+	ended := make(chan struct{})
+	go func() { s.workers.close(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		// A handler is still running; its worker ends with it.
+	}
+	return err
+}
+
+func (s *Server) drain(ctx context.Context) {
+	const step = 5 * time.Millisecond
+	t := time.NewTicker(step)
+	defer t.Stop()
+	seen, still := s.requests.Load(), time.Now()
+	for {
+		if n := s.requests.Load(); n != seen || s.Busy() > 0 {
+			seen, still = n, time.Now()
+		}
+		if s.Busy() == 0 && (s.Connections() == 0 || time.Since(still) >= quiet) {
+			return
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

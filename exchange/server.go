@@ -1,0 +1,290 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ferryrpc/ferry/transport"
+)
+
+// A Handler is what a Server hands requests to.
+type Handler interface {
+	// Handle runs one request on a worker's goroutine and returns the answer with its status, nil for none. The frame has
+	// HeaderLen bytes free at its front. The request's body belongs to Handle.
+	Handle(c *ServerConn, m Message) (answer *transport.Frame, status byte)
+	// Refuse builds the answer to a request that is not handled, or nil. It is called where bytes are read and must not block.
+	Refuse(h Header, status byte, reason string) *transport.Frame
+}
+
+// A Server takes connections of one listener and hands their requests to a Handler.
+type Server struct {
+	params   Params
+	limits   ServerParams
+	handler  Handler
+	log      *slog.Logger
+	workers  *workers
+	listener transport.Listener
+	requests atomic.Int64 // ever received; draining looks whether it moves
+	refusing atomic.Bool
+	tickStop chan struct{}
+	tickDone chan struct{}
+	closing  sync.Once // guards the following
+	closeErr error
+
+	mu    sync.Mutex // guards the following
+	conns map[*ServerConn]struct{}
+}
+
+// A ServerConn is one connection of a consumer.
+type ServerConn struct {
+	server  *Server
+	conn    transport.Conn
+	decoder decoder
+	running atomic.Int32 // requests that wait or run
+	heard   atomic.Bool
+	inFrame atomic.Bool
+	silent  int // ticks; only the server's ticker looks at it
+	slow    int
+
+	ctxMu  sync.Mutex // guards the following
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	gone   error
+}
+
+// Serve starts a server on what listen opens.
+func Serve(listen func(accept func(transport.Conn) transport.Receiver) (transport.Listener, error),
+	p Params, limits ServerParams, h Handler, log *slog.Logger) (*Server, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{params: p.withDefaults(), limits: limits.withDefaults(), handler: h, log: log,
+		conns: map[*ServerConn]struct{}{}, tickStop: make(chan struct{}), tickDone: make(chan struct{})}
+	s.workers = newWorkers(s.limits.Threads, s.limits.Queue, s.run)
+	l, err := listen(s.accept)
+	if err != nil {
+		return nil, err
+	}
+	s.listener = l
+	go s.tick()
+	return s, nil
+}
+
+// Addr is the address in use.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Connections is the number of open connections.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Busy is the number of requests that wait or run.
+func (s *Server) Busy() int { return s.workers.busy() }
+
+func (s *Server) accept(conn transport.Conn) transport.Receiver {
+	c := &ServerConn{server: s, conn: conn}
+	c.decoder.limit = s.params.Payload
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	return c
+}
+
+// idleWorker is how long a worker is kept without work.
+const idleWorker = 10 * time.Second
+
+// tick closes connections that are silent, or that do not finish a message, and lets idle workers go.
+func (s *Server) tick() {
+	defer close(s.tickDone)
+	every := max(min(s.params.HeartbeatTimeout, s.params.FrameTimeout)/ticksPerHeartbeat, time.Millisecond)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.tickStop:
+			return
+		case <-t.C:
+		}
+		s.workers.trim(idleWorker)
+		for _, c := range s.all() {
+			c.tick(every)
+		}
+	}
+}
+
+func (s *Server) all() []*ServerConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conns := make([]*ServerConn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+func (c *ServerConn) tick(every time.Duration) {
+	if c.heard.Swap(false) || c.running.Load() > 0 {
+		c.silent = 0
+	} else {
+		c.silent++
+	}
+	if c.inFrame.Load() {
+		c.slow++
+	} else {
+		c.slow = 0
+	}
+	switch p := &c.server.params; {
+	case time.Duration(c.silent)*every >= p.HeartbeatTimeout:
+		c.conn.Close(fmt.Errorf("%w for %v", ErrSilent, p.HeartbeatTimeout))
+	case time.Duration(c.slow)*every > p.FrameTimeout:
+		c.conn.Close(fmt.Errorf("%w within %v", ErrSlowFrame, p.FrameTimeout))
+	}
+}
+
+// Received implements transport.Receiver.
+func (c *ServerConn) Received(b []byte) (int, error) {
+	if !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	used, err := c.decoder.decode(b, c)
+	// A message counts as unfinished from its first byte on; each finished one starts the clock again.
+	if in := c.decoder.partial() || used < len(b); in != c.inFrame.Load() {
+		c.inFrame.Store(in)
+	}
+	return used, err
+}
+
+// message implements messages.
+func (c *ServerConn) message(m Message) error {
+	if m.Event() {
+		if m.Request() && m.TwoWay() && len(m.Body.B) <= maxEvent {
+			_ = c.conn.Send(answer(m), false)
+		}
+		m.Body.Free()
+		return nil
+	}
+	if !m.Request() {
+		m.Body.Free() // an answer to nothing: this side calls nobody
+		return nil
+	}
+	s := c.server
+	s.requests.Add(1)
+	switch {
+	case s.refusing.Load():
+		return c.refuse(m, Exhausted, "the server is shutting down")
+	case int(c.running.Load()) >= s.limits.Connection:
+		return c.refuse(m, Exhausted, fmt.Sprintf("%d requests of this connection are running or waiting (parameter connection.executes)", s.limits.Connection))
+	}
+	c.running.Add(1)
+	if !s.workers.submit(task{c, m}) {
+		c.running.Add(-1)
+		return c.refuse(m, Exhausted, fmt.Sprintf("%d requests are waiting for a handler (parameters threads=%d, queues=%d)", s.limits.Queue, s.limits.Threads, s.limits.Queue))
+	}
+	return nil
+}
+
+// refuse answers a request that does not run. A peer that neither reads its refusals nor stops is closed.
+func (c *ServerConn) refuse(m Message, status byte, reason string) error {
+	m.Body.Free()
+	if !m.TwoWay() {
+		return nil
+	}
+	return c.refuseHeader(m.Header, status, reason)
+}
+
+func (c *ServerConn) refuseHeader(h Header, status byte, reason string) error {
+	f := c.server.handler.Refuse(h, status, reason)
+	if f == nil {
+		return nil
+	}
+	err := c.reply(h, f, status)
+	if errors.Is(err, transport.ErrFull) {
+		return fmt.Errorf("%w: refusals pile up", transport.ErrStalled)
+	}
+	return nil
+}
+
+// tooLarge implements messages.
+func (c *ServerConn) tooLarge(h Header) error {
+	if !h.Request() || !h.TwoWay() || h.Event() {
+		return nil
+	}
+	return c.refuseHeader(h, BadRequest, "request of "+(&TooLargeError{int64(h.Length), c.server.params.Payload}).Error())
+}
+
+// run is a worker's task.
+func (s *Server) run(t task) {
+	h := t.m.Header
+	f, status := s.handler.Handle(t.conn, t.m)
+	if f != nil {
+		if err := t.conn.replyWhenRoom(h, f, status); err != nil && !errors.Is(err, transport.ErrClosed) {
+			s.log.Warn("exchange: answer dropped", "peer", t.conn.conn.RemoteAddr(), "cause", err)
+		}
+	}
+	t.conn.running.Add(-1)
+}
+
+// replyWhenRoom waits while the peer does not read; the transport closes the connection when that takes too long.
+func (c *ServerConn) replyWhenRoom(h Header, f *transport.Frame, status byte) error {
+	for {
+		full := c.conn.Wait()
+		if full == nil {
+			return c.reply(h, f, status)
+		}
+		<-full
+	}
+}
+
+// reply sends an answer; f is taken over.
+func (c *ServerConn) reply(h Header, f *transport.Frame, status byte) error {
+	Header{Flags: h.Serialization(), Status: status, ID: h.ID, Length: uint32(len(f.B) - HeaderLen)}.Put(f.B)
+	return c.conn.Send(f, c.running.Load() > 1)
+}
+
+// Payload is the largest body that may be sent as an answer.
+func (c *ServerConn) Payload() int64 { return c.server.params.Payload }
+
+// RemoteAddr is the consumer's address.
+func (c *ServerConn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
+
+// LocalAddr is the address that the consumer connected to.
+func (c *ServerConn) LocalAddr() net.Addr { return c.conn.LocalAddr() }
+
+// Context ends, with the cause, when the connection does.
+func (c *ServerConn) Context() context.Context {
+	c.ctxMu.Lock()
+	defer c.ctxMu.Unlock()
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithCancelCause(context.Background())
+		if c.gone != nil {
+			c.cancel(c.gone)
+		}
+	}
+	return c.ctx
+}
+
+// Closed implements transport.Receiver.
+func (c *ServerConn) Closed(err error) {
+	c.decoder.free()
+	c.ctxMu.Lock()
+	c.gone = fmt.Errorf("exchange: consumer's connection lost: %w", err)
+	if c.cancel != nil {
+		c.cancel(c.gone)
+	}
+	c.ctxMu.Unlock()
+	s := c.server
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	if errors.Is(err, ErrBadFrame) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrSlowFrame) || errors.Is(err, transport.ErrStalled) {
+		s.log.Warn("exchange: connection closed", "peer", c.conn.RemoteAddr(), "cause", err)
+	}
+}

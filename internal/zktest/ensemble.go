@@ -1,0 +1,96 @@
+package zktest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An Ensemble is three servers that form one ZooKeeper.
+type Ensemble struct {
+	Servers []*Server
+}
+
+// StartEnsemble runs three servers until the test ends. It returns when a leader is elected and all three serve (about 2 s).
+func StartEnsemble(t testing.TB, o Options) *Ensemble {
+	t.Helper()
+	e, err := launchEnsemble(t.TempDir(), o.withDefaults())
+	t.Cleanup(func() {
+		if err := e.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Addr is the addresses of all servers, separated by commas, as clients take them.
+func (e *Ensemble) Addr() string {
+	var all []string
+	for _, s := range e.Servers {
+		all = append(all, s.Addr())
+	}
+	return strings.Join(all, ",")
+}
+
+// Leader waits until one of the running servers leads, and returns it.
+func (e *Ensemble) Leader(t testing.TB) *Server {
+	t.Helper()
+	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
+		for _, s := range e.Servers {
+			if !s.proc.exited() && !s.quiet && mode(s.Addr()) == "leader" {
+				return s
+			}
+		}
+	}
+	t.Fatalf("zktest: no leader after %v", startLimit)
+	return nil
+}
+
+// launchEnsemble returns the servers it started even if it fails, so that they can be ended.
+func launchEnsemble(dir string, o Options) (*Ensemble, error) {
+	e := &Ensemble{}
+	if err := installed(); err != nil {
+		return e, err
+	}
+	var peers []string
+	for id := 1; id <= 3; id++ {
+		var ports [3]int
+		for i := range ports {
+			var err error
+			if ports[i], err = freePort(); err != nil {
+				return e, err
+			}
+		}
+		peers = append(peers, fmt.Sprintf("server.%d=127.0.0.1:%d:%d", id, ports[0], ports[1]))
+		e.Servers = append(e.Servers, &Server{o: o, dir: fmt.Sprintf("%s/%d", dir, id), id: id, port: ports[2]})
+	}
+	for _, s := range e.Servers {
+		if err := s.prepare(peers); err != nil {
+			return e, err
+		}
+		if err := s.run(); err != nil {
+			return e, err
+		}
+	}
+	for _, s := range e.Servers {
+		if err := s.ready(time.Now().Add(startLimit)); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+func (e *Ensemble) end() error {
+	var errs []error
+	for _, s := range e.Servers {
+		if s.proc != nil {
+			errs = append(errs, s.end())
+		}
+	}
+	return errors.Join(errs...)
+}

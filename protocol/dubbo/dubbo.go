@@ -1,0 +1,200 @@
+// Package dubbo is Apache Dubbo's own protocol, byte for byte: the 16-byte header belongs to exchange, the body is made here.
+//
+// A request's body is a row of values: protocol version, path, service version, method, parameter descriptor, the
+// arguments, and a map of attachments. All but the arguments, and mostly the attachments too, is constant for a method, so a
+// reference encodes it once and copies it, and a server finds the method by those very bytes:
+//
+//	| version | path | service version | method | descriptor | argument … | attachments |
+//	 `------------------------ prefix ---------------------'
+//
+// An answer with status 20 is a flag, which says whether a value or an exception follows, the value, and attachments.
+// With any other status it is one string, the reason (Dubbo, DubboCodec.java, DecodeableRpcInvocation.java).
+package dubbo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ferryrpc/ferry/exchange"
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
+	"github.com/ferryrpc/ferry/transport"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// Params are the URL parameters that are this protocol's own; those of exchange and transport count too.
+type Params struct {
+	Serialization   string        `url:"serialization" default:"hessian2" doc:"format of arguments and replies; a provider accepts it and those of prefer.serialization, no others"`
+	Prefer          []string      `url:"prefer.serialization" doc:"formats in order of preference; a consumer takes the first that it has"`
+	Timeout         time.Duration `url:"timeout" default:"1000" doc:"longest time for one attempt of a call"`
+	Connections     int           `url:"connections" doc:"connections to a provider for this service alone; 0 shares one among all services"`
+	Lazy            bool          `url:"lazy" doc:"connect at the first call"`
+	Check           bool          `url:"check" default:"true" doc:"look for providers when the client starts"`
+	Shutdown        time.Duration `url:"shutdown" default:"10000" doc:"longest time for calls in flight to finish when something is closed"`
+	CancelOnLoss    bool          `url:"cancel.on.disconnect" doc:"end a handler's context when its consumer's connection is lost"`
+	Generic         bool          `url:"generic.invoke" default:"true" doc:"accept $invoke for the service's methods"`
+	Return          bool          `url:"return" default:"true" doc:"false: send calls one way, nothing comes back"`
+	ClientTransport string        `url:"client" doc:"transport of consumers; transport when unset"`
+}
+
+// Config is what the protocol chooses its parts from.
+type Config struct {
+	Env         extension.Env
+	Transports  *extension.Point[transport.Transport]
+	Serializers *extension.Point[serialize.Serializer]
+	// ClientTransport and ServerTransport are used when a URL names none.
+	ClientTransport, ServerTransport string
+	// Limits bound what decoding one message may cost.
+	Limits serialize.Limits
+}
+
+// Protocol exports and refers to services. It implements protocol.Protocol.
+type Protocol struct {
+	config Config
+	lines  extension.Shared // connections that services share
+
+	mu     sync.Mutex // guards the following
+	closed bool
+	ports  map[string]*port // by the address asked for
+}
+
+var _ protocol.Protocol = (*Protocol)(nil)
+
+// New makes the protocol. Close it when nothing made by it is used any more.
+func New(c Config) *Protocol {
+	return &Protocol{config: c, ports: map[string]*port{}}
+}
+
+// Export implements protocol.Protocol. Services with one address share its port; two services may not have the same
+// name, group and version there.
+func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, error) {
+	var params Params
+	if err := u.Decode(&params); err != nil {
+		return nil, fmt.Errorf("dubbo: %w", err)
+	}
+	formats, err := p.formats(u, params)
+	if err != nil {
+		return nil, err
+	}
+	pt, err := p.port(u)
+	if err != nil {
+		return nil, err
+	}
+	e := &exporter{port: pt, service: s, params: params, formats: formats, url: u.WithAddress(pt.published(u))}
+	if err := pt.add(e); err != nil {
+		p.release(pt)
+		return nil, err
+	}
+	return e, nil
+}
+
+// formats opens the serializers that a provider accepts.
+func (p *Protocol) formats(u *url.URL, params Params) ([]serialize.Serializer, error) {
+	var out []serialize.Serializer
+	for _, name := range append([]string{params.Serialization}, params.Prefer...) {
+		s, err := p.config.Serializers.OpenNamed(p.config.Env, name, u)
+		if err != nil {
+			return nil, fmt.Errorf("dubbo: %w", err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// choose picks a consumer's serializer by Dubbo's rule: the first of prefer.serialization that there is here, else
+// serialization.
+func (p *Protocol) choose(u *url.URL, params Params) (serialize.Serializer, error) {
+	name := params.Serialization
+	for _, n := range params.Prefer {
+		if p.config.Serializers.Has(n) {
+			name = n
+			break
+		}
+	}
+	s, err := p.config.Serializers.OpenNamed(p.config.Env, name, u)
+	if err != nil {
+		return nil, fmt.Errorf("dubbo: %w", err)
+	}
+	return s, nil
+}
+
+// port returns the port of u's address and opens it if it is the first service there.
+func (p *Protocol) port(u *url.URL) (*port, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errors.New("dubbo: protocol is closed")
+	}
+	if pt, ok := p.ports[u.Address()]; ok {
+		pt.users++
+		return pt, nil
+	}
+	pt, err := p.open(u)
+	if err != nil {
+		return nil, fmt.Errorf("dubbo: cannot listen on %s: %w", u.Address(), err)
+	}
+	pt.users = 1
+	p.ports[u.Address()] = pt
+	return pt, nil
+}
+
+func (p *Protocol) open(u *url.URL) (*port, error) {
+	params, err := exchange.ReadParams(u)
+	if err != nil {
+		return nil, err
+	}
+	var limits exchange.ServerParams
+	if err := u.Decode(&limits); err != nil {
+		return nil, err
+	}
+	name := p.config.ServerTransport
+	if n := u.Param("transport"); n != "" {
+		name = n
+	}
+	t, err := p.config.Transports.OpenNamed(p.config.Env, name, u)
+	if err != nil {
+		return nil, err
+	}
+	pt := newPort(p, u.Address())
+	pt.server, err = exchange.Serve(func(accept func(transport.Conn) transport.Receiver) (transport.Listener, error) {
+		return t.Listen(u, accept)
+	}, params, limits, pt, p.config.Env.Log())
+	if err != nil {
+		return nil, err
+	}
+	return pt, nil
+}
+
+// release takes one service away from a port and says whether it was the last.
+func (p *Protocol) release(pt *port) (last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pt.users--
+	if pt.users > 0 {
+		return false
+	}
+	if p.ports[pt.key] == pt {
+		delete(p.ports, pt.key)
+	}
+	return true
+}
+
+// Close implements protocol.Protocol. It ends the ports that still have services, without waiting for consumers.
+func (p *Protocol) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	ports := p.ports
+	p.ports = map[string]*port{}
+	p.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var errs []error
+	for _, pt := range ports {
+		errs = append(errs, pt.close(ctx))
+	}
+	return errors.Join(errs...)
+}

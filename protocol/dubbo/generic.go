@@ -1,0 +1,82 @@
+package dubbo
+
+import (
+	"github.com/ferryrpc/ferry/exchange"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
+)
+
+// common returns the methods that every service has: $invoke, $invokeAsync and $echo.
+func (r *request) common(k methodKey) []*target {
+	var m *protocol.Method
+	switch {
+	case k.name == protocol.Echo && k.descriptor == protocol.EchoDescriptor:
+		m = protocol.NewEchoMethod(k.path)
+	case (k.name == protocol.GenericInvoke || k.name == protocol.GenericInvokeAsync) && k.descriptor == protocol.GenericDescriptor:
+		m = protocol.NewGenericMethod(k.path)
+	default:
+		return nil
+	}
+	var out []*target
+	for _, e := range r.table.services[k.serviceKey] {
+		var accepts uint32
+		for _, s := range e.formats {
+			accepts |= 1 << s.ID()
+		}
+		out = append(out, &target{exporter: e, method: m, accepts: accepts})
+	}
+	return out
+}
+
+// resolve turns a $invoke into the call that it names, with typed arguments.
+func (r *request) resolve() error {
+	args, ok := r.call.Args.(*protocol.GenericArgs)
+	if !ok {
+		return nil
+	}
+	e := r.target.exporter
+	name := e.url.Service()
+	if !e.params.Generic {
+		return refuse(exchange.BadRequest, "service %s takes no generic calls (parameter generic.invoke)", name)
+	}
+	switch form := r.call.Attachments.Value("generic"); form {
+	case "", "true", "raw.return":
+		r.generic = form != "raw.return"
+	default:
+		return refuse(exchange.BadRequest, "service %s takes no generic calls in the form %q, only true", name, firstLine(form))
+	}
+	m := e.service.Interface.FindMethod(firstLine(args.Method), args.Types)
+	if m == nil {
+		return refuse(exchange.BadRequest, "generic call: service %s has no method %q with the parameter types %q", name, firstLine(args.Method), args.Types)
+	}
+	call := m.New()
+	want := 0
+	if call.Args != nil {
+		want = call.Args.Len()
+	}
+	if want != len(args.Args) {
+		return refuse(exchange.BadRequest, "generic call: %s.%s takes %d arguments, the call has %d", name, m.Name, want, len(args.Args))
+	}
+	if want > 0 {
+		from := make(serialize.Values, len(args.Args))
+		for i := range args.Args {
+			from[i] = &args.Args[i]
+		}
+		if err := serialize.Convert(r.format, from, call.Args, r.port.protocol.config.Limits); err != nil {
+			return refuse(exchange.BadRequest, "generic call: the arguments of %s.%s do not fit: %v", name, m.Name, err)
+		}
+	}
+	call.Attachments = r.call.Attachments
+	r.call = call
+	return nil
+}
+
+// generalized is the reply of a generic call: objects as maps.
+func (r *request) generalized() (serialize.Row, error) {
+	row := &protocol.AnyRow{}
+	err := serialize.Convert(r.format, r.call.Reply, row, r.port.protocol.config.Limits)
+	if err == nil {
+		row.Value, err = serialize.Generalize(row.Value)
+	}
+	return row, err
+}

@@ -1,0 +1,325 @@
+package dubbo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/ferryrpc/ferry/exchange"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
+	"github.com/ferryrpc/ferry/transport"
+)
+
+// A refusal is a request that is answered with a status other than 20.
+type refusal struct {
+	status byte
+	reason string
+}
+
+// Error returns the reason.
+func (r *refusal) Error() string { return r.reason }
+
+func refuse(status byte, format string, args ...any) *refusal {
+	return &refusal{status, fmt.Sprintf(format, args...)}
+}
+
+// Handle implements exchange.Handler.
+func (pt *port) Handle(conn *exchange.ServerConn, m exchange.Message) (*transport.Frame, byte) {
+	t := pt.table.Load()
+	format := t.formats[m.Serialization()]
+	if format == nil {
+		m.Body.Free()
+		return pt.Refuse(m.Header, exchange.BadRequest, fmt.Sprintf("serialization %d is not accepted here", m.Serialization())), exchange.BadRequest
+	}
+	rd := format.Reader(m.Body.B, pt.protocol.config.Limits)
+	f, status := pt.serve(t, conn, m, format, rd)
+	rd.Free()
+	m.Body.Free()
+	if !m.TwoWay() && f != nil {
+		f.Free()
+		f = nil
+	}
+	return f, status
+}
+
+// serve runs one request from its body to its answer.
+func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, format serialize.Serializer, rd serialize.Reader) (*transport.Frame, byte) {
+	r := request{port: pt, table: t, conn: conn, format: format, body: m.Body.B, version: protocolVersion}
+	targets, err := r.find(rd)
+	if err == nil {
+		err = r.decode(rd, targets)
+	}
+	if err != nil {
+		return r.refused(err)
+	}
+	ctx := newCallContext(conn, &r)
+	err = r.invoke(ctx)
+	f, status := r.answer(ctx, err)
+	ctx.finish()
+	if free := r.call.Method.Free; free != nil {
+		free(r.call)
+	}
+	return f, status
+}
+
+// A request is one call on its way through the server. It lives on the worker's stack.
+type request struct {
+	port    *port
+	table   *table
+	conn    *exchange.ServerConn
+	format  serialize.Serializer
+	body    []byte
+	version string // the caller's protocol version
+	target  *target
+	call    *protocol.Invocation
+	generic bool
+}
+
+// find passes over the prefix and returns the methods that it names, one for each group.
+func (r *request) find(rd serialize.Reader) ([]*target, error) {
+	const parts = 5
+	for range parts {
+		if err := rd.SkipString(); err != nil {
+			return nil, refuse(exchange.BadRequest, "the request cannot be decoded: %v", err)
+		}
+	}
+	n := len(r.body) - rd.Rest()
+	// The key is put together on the stack; looking a converted byte slice up does not allocate.
+	var space [512]byte
+	key := append(append(space[:0], string(r.format.ID())...), r.body[:n]...)
+	if targets := r.table.byPrefix[string(key)]; targets != nil {
+		return targets, nil
+	}
+	return r.findSlowly()
+}
+
+// findSlowly reads the prefix of a peer that writes it in another way, or asks for something else than a declared method.
+func (r *request) findSlowly() ([]*target, error) {
+	rd := r.format.Reader(r.body, r.port.protocol.config.Limits)
+	defer rd.Free()
+	var parts [5]string
+	for i := range parts {
+		var err error
+		if parts[i], err = rd.ReadString(); err != nil {
+			return nil, refuse(exchange.BadRequest, "the request cannot be decoded: %v", err)
+		}
+	}
+	r.version = parts[0]
+	key := methodKey{serviceKey{parts[1], normal(parts[2])}, parts[3], parts[4]}
+	if targets := r.table.byName[key]; targets != nil {
+		return targets, nil
+	}
+	if targets := r.common(key); targets != nil {
+		return targets, nil
+	}
+	return nil, refuse(exchange.BadRequest, "%s", r.table.describe(key))
+}
+
+// decode reads the arguments and the attachments, which say for whose group the call is.
+func (r *request) decode(rd serialize.Reader, targets []*target) error {
+	first := targets[0]
+	if first.accepts&(1<<r.format.ID()) == 0 {
+		return refuse(exchange.BadRequest, "%s does not accept serialization %d", first.exporter.url.Service(), r.format.ID())
+	}
+	r.target, r.call = first, first.method.New()
+	if r.call.Args != nil {
+		if err := rd.Read(r.call.Args); err != nil {
+			return refuse(exchange.BadRequest, "the arguments of %s.%s cannot be decoded: %v", first.method.Service, first.method.Name, err)
+		}
+	}
+	pairs, err := r.attachments(rd)
+	if err != nil {
+		return refuse(exchange.BadRequest, "the attachments of %s.%s cannot be decoded: %v", first.method.Service, first.method.Name, err)
+	}
+	r.call.Attachments = pairs
+	return r.choose(targets)
+}
+
+// attachments reads the map behind the arguments, unless it is byte for byte the one that the method saw last.
+func (r *request) attachments(rd serialize.Reader) (protocol.Attachments, error) {
+	raw := r.body[len(r.body)-rd.Rest():]
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	seen := &r.target.seen[r.format.ID()]
+	if a := seen.Load(); a != nil && bytes.Equal(a.raw, raw) {
+		return a.pairs, nil
+	}
+	pairs, err := rd.ReadMap(nil)
+	if err != nil {
+		return nil, err
+	}
+	const most = 1 << 10
+	if len(raw) <= most {
+		seen.Store(&attachments{bytes.Clone(raw), pairs[:len(pairs):len(pairs)]})
+	}
+	return pairs, nil
+}
+
+// choose finds the service of the caller's group. Attachments decide over the prefix (Dubbo, DubboProtocol.getInvoker).
+func (r *request) choose(targets []*target) error {
+	group, _ := r.call.Attachments.Get("group")
+	for _, t := range targets {
+		if t.exporter.group() == group {
+			if t.method != r.call.Method {
+				if err := r.retarget(t); err != nil {
+					return err
+				}
+			}
+			r.target = t
+			return r.resolve()
+		}
+	}
+	return refuse(exchange.ServiceError, "service %s is here, but not in group %q", targets[0].exporter.url.Interface(), firstLine(group))
+}
+
+// retarget reads the arguments again for a service of the same name whose types are others.
+func (r *request) retarget(t *target) error {
+	rd := r.format.Reader(r.body, r.port.protocol.config.Limits)
+	defer rd.Free()
+	const parts = 5
+	for range parts {
+		if err := rd.SkipString(); err != nil {
+			return refuse(exchange.BadRequest, "the request cannot be decoded: %v", err)
+		}
+	}
+	call := t.method.New()
+	if call.Args != nil {
+		if err := rd.Read(call.Args); err != nil {
+			return refuse(exchange.BadRequest, "the arguments of %s.%s cannot be decoded: %v", t.method.Service, t.method.Name, err)
+		}
+	}
+	call.Attachments = r.call.Attachments
+	r.call = call
+	return nil
+}
+
+// invoke calls the service. A panic that no filter caught ends here, as the call's own error.
+func (r *request) invoke(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.port.protocol.config.Env.Log().Error("dubbo: handler panicked", "service", r.call.Method.Service, "method", r.call.Method.Name, "panic", v)
+			err = fmt.Errorf("panic in %s.%s: %v", r.call.Method.Service, r.call.Method.Name, v)
+		}
+	}()
+	if r.call.Method.Name == protocol.Echo {
+		// Before all filters, as in Dubbo (EchoFilter): it asks whether the service is alive, not who may call it.
+		r.call.Started = true
+		return r.call.Method.Serve(ctx, nil, r.call)
+	}
+	return r.target.exporter.service.Invoker.Invoke(ctx, r.call)
+}
+
+// timeout is what the caller allows, from its attachment; 0 when it does not say.
+func (r *request) timeout() time.Duration {
+	ms, err := strconv.ParseInt(r.call.Attachments.Value("timeout"), 10, 64)
+	const most = int64(24 * time.Hour / time.Millisecond)
+	if err != nil || ms <= 0 || ms > most {
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// answer encodes what became of the call.
+func (r *request) answer(ctx *callContext, err error) (*transport.Frame, byte) {
+	if err != nil && !r.call.Started {
+		return r.refused(err)
+	}
+	f := transport.NewFrame(exchange.HeaderLen + room)
+	w := r.format.Writer(f.B[:exchange.HeaderLen])
+	werr := r.writeAnswer(w, err)
+	f.B = w.Bytes()
+	w.Free()
+	size, limit := int64(len(f.B)-exchange.HeaderLen), r.conn.Payload()
+	if werr == nil && size <= limit {
+		return f, exchange.OK
+	}
+	f.Free()
+	if werr != nil {
+		return textFrame(r.format, fmt.Sprintf("the reply of %s.%s cannot be encoded: %v", r.call.Method.Service, r.call.Method.Name, werr)), exchange.BadResponse
+	}
+	return textFrame(r.format, fmt.Sprintf("the reply of %s.%s is too large: %v", r.call.Method.Service, r.call.Method.Name,
+		&exchange.TooLargeError{Size: size, Limit: limit})), exchange.SerializationError
+}
+
+func (r *request) writeAnswer(w serialize.Writer, err error) error {
+	attached := 0
+	if supportsAttachments(r.version) {
+		attached = flagExceptionAttached
+	}
+	var werr error
+	switch {
+	case err != nil:
+		if werr = w.Write(&flags[flagException+attached]); werr == nil {
+			werr = w.Write(exception(err))
+		}
+	case r.call.Reply == nil || r.call.Reply.Len() == 0:
+		werr = w.Write(&flags[flagNull+attached])
+	default:
+		reply := serialize.Row(r.call.Reply)
+		if r.generic {
+			reply, werr = r.generalized()
+		}
+		if werr == nil {
+			werr = w.Write(&flags[flagValue+attached])
+		}
+		if werr == nil {
+			werr = w.Write(reply)
+		}
+	}
+	if werr == nil && attached != 0 {
+		pairs := answerAttachments
+		if own := r.call.ReplyAttachments; len(own) > 0 {
+			pairs = append(pairs[:len(pairs):len(pairs)], own...)
+		}
+		w.WriteMap(pairs)
+	}
+	return werr
+}
+
+// exception brings a handler's error into the form in which it crosses the wire. A registered type travels with its
+// fields; anything else is a java.lang.RuntimeException with the error's text.
+func exception(err error) *serialize.Exception {
+	x := &serialize.Exception{Message: err.Error()}
+	var named interface{ JavaClassName() string }
+	if errors.As(err, &named) {
+		x.Class, x.Value = named.JavaClassName(), named
+	}
+	return x
+}
+
+// refused answers a request that did not reach its handler, with a status that says so.
+func (r *request) refused(err error) (*transport.Frame, byte) {
+	status := exchange.BadRequest
+	var own *refusal
+	var e *protocol.Error
+	switch {
+	case errors.As(err, &own):
+		status = own.status
+	case errors.As(err, &e) && e.Code == protocol.LimitExceeded:
+		status = exchange.Exhausted
+	}
+	text := err.Error()
+	if e != nil && e.Message != "" {
+		text = e.Message
+	}
+	return textFrame(r.format, text), status
+}
+
+// Refuse implements exchange.Handler. A peer reads the reason in the serialization that it asked with, if there is one.
+func (pt *port) Refuse(h exchange.Header, status byte, reason string) *transport.Frame {
+	t := pt.table.Load()
+	if s := t.formats[h.Serialization()]; s != nil {
+		return textFrame(s, reason)
+	}
+	for _, s := range t.formats {
+		if s != nil {
+			return textFrame(s, reason)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+// Package inproc calls services of the same process without bytes or sockets, as Dubbo's injvm does.
+//
+// A call still behaves like one: it works on a copy of its arguments, has a timeout, and a panic of the handler is an
+// error. The handler runs on a goroutine of its own, so a caller that gives up does not wait for it.
+package inproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// Params are the URL parameters of the protocol.
+type Params struct {
+	Timeout time.Duration `url:"timeout" default:"1000" doc:"longest time for one attempt of a call"`
+}
+
+// Protocol connects what was exported through it with what refers through it. It implements protocol.Protocol.
+type Protocol struct {
+	mu       sync.RWMutex // guards the following
+	services map[string]*exporter
+	running  sync.WaitGroup
+}
+
+var _ protocol.Protocol = (*Protocol)(nil)
+
+// New makes the protocol.
+func New() *Protocol { return &Protocol{services: map[string]*exporter{}} }
+
+type exporter struct {
+	protocol *Protocol
+	service  *protocol.Service
+	url      *url.URL
+	running  sync.WaitGroup
+}
+
+// Export implements protocol.Protocol.
+func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.services[u.Service()]; ok {
+		return nil, fmt.Errorf("inproc: %s is exported already", u.Service())
+	}
+	e := &exporter{protocol: p, service: s, url: u}
+	p.services[u.Service()] = e
+	return e, nil
+}
+
+// Has says whether a service is exported here.
+func (p *Protocol) Has(service string) bool { return p.find(service) != nil }
+
+func (p *Protocol) find(service string) *exporter {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.services[service]
+}
+
+// begin finds a service and counts a call on it, so that nobody who closes it misses the call.
+func (p *Protocol) begin(service string) *exporter {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	e := p.services[service]
+	if e != nil {
+		e.running.Add(1)
+		p.running.Add(1)
+	}
+	return e
+}
+
+func (e *exporter) end() {
+	e.running.Done()
+	e.protocol.running.Done()
+}
+
+// URL implements protocol.Exporter.
+func (e *exporter) URL() *url.URL { return e.url }
+
+// Close implements protocol.Exporter.
+func (e *exporter) Close(ctx context.Context) error {
+	e.protocol.mu.Lock()
+	if e.protocol.services[e.url.Service()] == e {
+		delete(e.protocol.services, e.url.Service())
+	}
+	e.protocol.mu.Unlock()
+	done := make(chan struct{})
+	go func() { e.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("inproc: calls of %s still run: %w", e.url.Service(), context.Cause(ctx))
+	}
+}
+
+// Close implements protocol.Protocol; it waits for running handlers.
+func (p *Protocol) Close() error {
+	p.mu.Lock()
+	p.services = map[string]*exporter{}
+	p.mu.Unlock()
+	p.running.Wait()
+	return nil
+}
+
+// Refer implements protocol.Protocol. The service may be exported later.
+func (p *Protocol) Refer(_ context.Context, _ *protocol.Interface, u *url.URL) (protocol.Reference, error) {
+	params, err := protocol.DecodePerMethod[Params](u, nil)
+	if err != nil {
+		return nil, fmt.Errorf("inproc: %w", err)
+	}
+	return &reference{protocol: p, url: u, service: u.Service(), params: params}, nil
+}
+
+type reference struct {
+	protocol *Protocol
+	url      *url.URL
+	service  string
+	params   *protocol.PerMethod[Params]
+}
+
+// URL implements protocol.Reference.
+func (r *reference) URL() *url.URL { return r.url }
+
+// Available implements protocol.Reference.
+func (r *reference) Available() bool { return r.protocol.find(r.service) != nil }
+
+// Close implements protocol.Reference.
+func (r *reference) Close() error { return nil }
+
+func (r *reference) fail(c *protocol.Invocation, code protocol.Code, outcome protocol.Outcome, start time.Time, message string, cause error) error {
+	return &protocol.Error{Code: code, Outcome: outcome, Service: c.Method.Service, Method: c.Method.Name, Address: "inproc",
+		Attempt: c.Attempt, Attempts: c.Attempts, Elapsed: time.Since(start), Message: message, Cause: cause}
+}
+
+// Invoke implements protocol.Invoker.
+func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
+	start := time.Now()
+	e := r.protocol.begin(r.service)
+	if e == nil {
+		return r.fail(c, protocol.NoProvider, protocol.NotSent, start, "service "+r.service+" is not exported in this process", nil)
+	}
+	call, err := copyCall(e, c)
+	if err != nil {
+		e.end()
+		return r.fail(c, protocol.Serialization, protocol.NotSent, start, "", err)
+	}
+	timeout := c.Timeout
+	if timeout <= 0 {
+		timeout = r.params.For(c.Method).Timeout
+	}
+	// The handler sees neither the caller's values nor its attachments, only what travels with the call.
+	hctx, cancel := context.WithTimeout(context.Background(), timeout)
+	stop := context.AfterFunc(ctx, cancel)
+	done := make(chan error, 1)
+	go func() {
+		defer e.end()
+		defer cancel()
+		done <- run(protocol.WithServing(hctx, call), e, call)
+	}()
+	defer stop()
+	if c.Method.Kind == protocol.OneWay {
+		stop()
+		return nil
+	}
+	select {
+	case err = <-done:
+	case <-hctx.Done():
+		select {
+		case err = <-done: // both were ready
+		default:
+			return r.gaveUp(ctx, c, start, timeout)
+		}
+	}
+	c.ReplyAttachments = call.ReplyAttachments
+	if err == nil {
+		copyRow(c.Reply, call.Reply)
+		return nil
+	}
+	return r.answered(c, call, start, err)
+}
+
+func (r *reference) gaveUp(ctx context.Context, c *protocol.Invocation, start time.Time, timeout time.Duration) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return r.fail(c, protocol.Canceled, protocol.OutcomeUnknown, start, "", context.Cause(ctx))
+	case ctx.Err() != nil:
+		return r.fail(c, protocol.Timeout, protocol.OutcomeUnknown, start, "no reply before the caller's deadline", context.DeadlineExceeded)
+	}
+	return r.fail(c, protocol.Timeout, protocol.OutcomeUnknown, start, fmt.Sprintf("no reply within %v", timeout), nil)
+}
+
+// answered turns a handler's error into what a remote caller would see.
+func (r *reference) answered(c, call *protocol.Invocation, start time.Time, err error) error {
+	if !call.Started {
+		return r.fail(c, protocol.CodeOf(err), protocol.NotStarted, start, "", err)
+	}
+	return r.fail(c, protocol.Application, protocol.Executed, start, err.Error(), err)
+}
+
+func run(ctx context.Context, e *exporter, call *protocol.Invocation) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic in %s.%s: %v", call.Method.Service, call.Method.Name, v)
+		}
+	}()
+	if call.Method.Name == protocol.Echo {
+		call.Started = true
+		return call.Method.Serve(ctx, nil, call)
+	}
+	return e.service.Invoker.Invoke(ctx, call)
+}
+
+// copyCall makes the handler's own Invocation, and turns a $invoke into the call that it names.
+func copyCall(e *exporter, c *protocol.Invocation) (*protocol.Invocation, error) {
+	call := c.Method.New()
+	if g, ok := c.Args.(*protocol.GenericArgs); ok {
+		m := e.service.Interface.FindMethod(g.Method, g.Types)
+		if m == nil {
+			return nil, fmt.Errorf("inproc: service %s has no method %q with the parameter types %q", e.url.Service(), g.Method, g.Types)
+		}
+		call = m.New()
+		if err := assign(call.Args, g.Args); err != nil {
+			return nil, fmt.Errorf("inproc: %s.%s: %w", m.Service, m.Name, err)
+		}
+	} else if c.Args != nil {
+		if c.Method.Clone != nil {
+			call.Args = c.Method.Clone(c.Args)
+		} else {
+			copyRow(call.Args, c.Args)
+		}
+	}
+	call.Attachments = append(call.Attachments, c.Attachments...)
+	return call, nil
+}
+
+// assign puts generic values into typed arguments where Go can convert them.
+func assign(to protocol.Row, args []any) error {
+	n := 0
+	if to != nil {
+		n = to.Len()
+	}
+	if n != len(args) {
+		return fmt.Errorf("it takes %d arguments, the call has %d", n, len(args))
+	}
+	for i, a := range args {
+		dst, src := reflect.ValueOf(to.At(i)).Elem(), reflect.ValueOf(a)
+		switch {
+		case !src.IsValid():
+			dst.SetZero()
+		case src.Type().AssignableTo(dst.Type()):
+			dst.Set(src)
+		case src.CanConvert(dst.Type()) && (src.Kind() == reflect.String) == (dst.Kind() == reflect.String):
+			dst.Set(src.Convert(dst.Type()))
+		default:
+			return fmt.Errorf("argument %d is a %T, it takes a %v", i, a, dst.Type())
+		}
+	}
+	return nil
+}
+
+// copyRow sets the values of one row to those of another of the same types.
+func copyRow(to, from protocol.Row) {
+	if to == nil || from == nil {
+		return
+	}
+	for i := range min(to.Len(), from.Len()) {
+		dst, src := reflect.ValueOf(to.At(i)).Elem(), reflect.ValueOf(from.At(i)).Elem()
+		if src.Type().AssignableTo(dst.Type()) {
+			dst.Set(src)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package ferry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/loadbalance"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// A Reference is a service as a consumer has it: an Invoker for generated clients, proxy.Fill and proxy.Unary. It is
+// safe from any number of goroutines.
+type Reference struct {
+	client    *Client
+	chain     protocol.Invoker // filters around the cluster
+	joined    protocol.Invoker
+	directory *cluster.Roster
+	url       *url.URL
+	cancel    context.CancelFunc // ends the subscription
+	announced sync.WaitGroup     // the registration under consumers
+	once      sync.Once
+}
+
+// refer connects the layers: registry -> directory -> balancer -> cluster -> filters.
+func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Reference, error) {
+	regURL, err := c.registryURL([]Option{{"url", u.Param("url")}})
+	if err != nil {
+		return nil, err
+	}
+	reg, err := c.registry(r, regURL, u.Param("application"))
+	if err != nil {
+		return nil, err
+	}
+	ref := &Reference{client: c, url: u}
+	if ref.directory, err = cluster.NewDirectory(cluster.Config{Env: r.env, Consumer: u, Refer: r.providers(i)}); err != nil {
+		return nil, err
+	}
+	if err := ref.join(r, u); err != nil {
+		return nil, errors.Join(err, ref.directory.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ref.cancel = cancel
+	if err := reg.Subscribe(ctx, u.With("category", "providers,configurators,routers"), ref.directory.Update); err != nil {
+		return nil, errors.Join(err, ref.Close())
+	}
+	if err := ref.wait(); err != nil {
+		return nil, errors.Join(err, ref.Close())
+	}
+	ref.announce(ctx, r, reg, u)
+	return ref, nil
+}
+
+// join puts balancer, cluster and filters around the directory.
+func (ref *Reference) join(r *running, u *url.URL) error {
+	fallback, err := r.x.Balancers.Open(r.env, u)
+	if err != nil {
+		return err
+	}
+	balancer := loadbalance.ByURL(func(u *url.URL) (loadbalance.Balancer, error) { return r.x.Balancers.Open(r.env, u) },
+		fallback, func(err error) {
+			r.env.Log().Warn("ferry: balancer of a provider", "service", u.Service(), "cause", err)
+		})
+	cl, err := r.x.Clusters.Open(r.env, u)
+	if err != nil {
+		return err
+	}
+	filters, err := r.x.ClusterFilters.OpenAll(r.env, u)
+	if err != nil {
+		return err
+	}
+	ref.joined = cl.Join(ref.directory, balancer)
+	ref.chain = protocol.Chain(ref.joined, filters...)
+	return nil
+}
+
+// providers opens one provider, with the filters that run once per attempt around it.
+func (r *running) providers(i *protocol.Interface) func(context.Context, *url.URL) (protocol.Reference, error) {
+	return func(ctx context.Context, u *url.URL) (protocol.Reference, error) {
+		p, err := r.protocol(u)
+		if err != nil {
+			return nil, err
+		}
+		filters, err := r.x.ReferenceFilters.OpenAll(r.env, u)
+		if err != nil {
+			return nil, err
+		}
+		ref, err := p.Refer(ctx, i, u)
+		if err != nil || len(filters) == 0 {
+			return ref, err
+		}
+		return filtered{ref, protocol.Chain(ref, filters...)}, nil
+	}
+}
+
+// filtered is a provider's Reference behind its filters.
+type filtered struct {
+	protocol.Reference
+	chain protocol.Invoker
+}
+
+// Invoke implements protocol.Invoker.
+func (f filtered) Invoke(ctx context.Context, c *protocol.Invocation) error {
+	return f.chain.Invoke(ctx, c)
+}
+
+// checkParams decide about waiting for providers.
+type checkParams struct {
+	Check bool          `url:"check" default:"true" doc:"it is an error that a service has no provider when it is referred to"`
+	Wait  time.Duration `url:"check.timeout" default:"5000" doc:"how long to wait for the first provider"`
+}
+
+// wait returns when a provider is known, or fails when there is none.
+func (ref *Reference) wait() error {
+	var p checkParams
+	if err := ref.url.Decode(&p); err != nil {
+		return err
+	}
+	if !p.Check {
+		return nil
+	}
+	if p.Wait <= 0 {
+		p.Wait = waitForProviders
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.Wait)
+	defer cancel()
+	if err := ref.directory.Ready(ctx); err != nil {
+		return fmt.Errorf("%w (check=false starts without)", err)
+	}
+	return nil
+}
+
+// announce shows the consumer in the registry, for people and tools. Nothing depends on it.
+func (ref *Reference) announce(ctx context.Context, r *running, reg registry.Registry, u *url.URL) {
+	if ref.url.Param("url") != "" {
+		return
+	}
+	shown := u.Published(r.x.durations()).Without("side.filter", "token").With("category", registry.Consumers).With("check", "false")
+	ref.announced.Go(func() {
+		if err := reg.Register(ctx, shown); err != nil && ctx.Err() == nil {
+			r.env.Log().Info("ferry: consumer not shown in the registry", "service", u.Service(), "cause", err)
+		}
+	})
+}
+
+// Invoke implements protocol.Invoker.
+func (ref *Reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
+	return ref.chain.Invoke(ctx, c)
+}
+
+// Directory shows the providers, where their list comes from and how old it is.
+func (ref *Reference) Directory() *cluster.Roster { return ref.directory }
+
+// URL returns the consumer's own parameters.
+func (ref *Reference) URL() *url.URL { return ref.url }
+
+// Close ends the reference. Calls in flight may finish.
+func (ref *Reference) Close() error {
+	var err error
+	ref.once.Do(func() {
+		if ref.cancel != nil {
+			ref.cancel()
+		}
+		ref.announced.Wait()
+		if closer, ok := ref.joined.(io.Closer); ok {
+			err = closer.Close()
+		}
+		err = errors.Join(err, ref.directory.Close())
+		ref.client.forget(ref)
+	})
+	return err
+}

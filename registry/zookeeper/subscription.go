@@ -1,0 +1,279 @@
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ferryrpc/ferry/internal/zk"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// A subscription delivers the lists of one service to one notify. All of it belongs to its goroutine.
+type subscription struct {
+	r          *Registry
+	service    *url.URL
+	key        string // in the cache file
+	notify     func(registry.State)
+	categories []*category
+	wake       chan struct{} // one place: a category changed
+
+	told bool
+	last registry.State // what notify was told
+	live bool           // a list has been read from the registry
+	at   time.Time      // when
+}
+
+// A category is one list of children.
+type category struct {
+	path    string
+	watch   *zk.Watch
+	changed atomic.Bool
+	names   map[string]parsed // the children as they were read last
+}
+
+// A parsed is what a node's name says. Names are kept from one reading to the next, so that a change of one among
+// thousands costs one parse, and the others keep their URLs.
+type parsed struct {
+	url  *url.URL // nil when the subscription does not want it
+	text string
+	err  error
+}
+
+// Subscribe delivers the lists that match service until ctx ends. See registry.Registry. The interface * is an error:
+// watching everything is for tools, not for consumers.
+func (r *Registry) Subscribe(ctx context.Context, service *url.URL, notify func(registry.State)) error {
+	if i := service.Interface(); i == "" || i == "*" {
+		return fmt.Errorf("zookeeper: subscribe %s: want one interface", brief(service))
+	}
+	s := &subscription{r: r, service: service, notify: notify, wake: make(chan struct{}, 1)}
+	names := registry.Categories(service)
+	s.key = service.Service() + "|" + strings.Join(names, ",")
+	for _, name := range names {
+		c := &category{path: r.servicePath(service) + "/" + name}
+		c.changed.Store(true)
+		c.watch = zk.NewWatch(func(zk.Event) {
+			c.changed.Store(true)
+			select {
+			case s.wake <- struct{}{}:
+			default:
+			}
+		})
+		s.categories = append(s.categories, c)
+	}
+	return r.begin(func() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(r.ctx, cancel)()
+		s.run(ctx)
+	})
+}
+
+func (s *subscription) run(ctx context.Context) {
+	defer func() {
+		for _, c := range s.categories {
+			c.watch.Stop()
+		}
+	}()
+	for ctx.Err() == nil {
+		err := s.patiently(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.stale(ctx, err)
+			err = s.read(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil: // an answer, but not a list
+			s.stale(ctx, err)
+			pause(ctx, s.r.p.Retry)
+			continue
+		}
+		s.fresh(ctx)
+		select {
+		case <-s.wake:
+			pause(ctx, batch)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// patiently reads, but gives up when the servers do not answer for a while, and the first time as soon as they are known
+// not to.
+func (s *subscription) patiently(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if !s.told {
+		s.r.wg.Go(func() {
+			for ctx.Err() == nil {
+				changed := s.r.zk.Changed()
+				if s.r.zk.Status().Err != nil {
+					cancel()
+				}
+				select {
+				case <-changed:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	return s.read(ctx)
+}
+
+// read lists the categories that changed.
+func (s *subscription) read(ctx context.Context) error {
+	for _, c := range s.categories {
+		if !c.changed.Swap(false) {
+			continue
+		}
+		names, err := s.r.list(ctx, c)
+		if err != nil {
+			c.changed.Store(true)
+			return err
+		}
+		s.parse(c, names)
+	}
+	s.live, s.at = true, s.r.env.Time()
+	return nil
+}
+
+// list reads the children of a category, which is made when it is missing, as a list that is not there cannot be watched.
+func (r *Registry) list(ctx context.Context, c *category) ([]string, error) {
+	leave, err := r.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	names, err := r.zk.Children(ctx, c.path, c.watch)
+	for try := 0; errors.Is(err, zk.ErrNoNode) && try < 3; try++ {
+		if _, err = r.zk.Create(ctx, zk.Node{Path: c.path, Parents: true}); errors.Is(err, zk.ErrNoAuth) {
+			return r.listWhenThere(ctx, c)
+		}
+		names, err = r.zk.Children(ctx, c.path, c.watch)
+	}
+	return names, err
+}
+
+// listWhenThere is for users who may not write: the watch tells when somebody else makes the category.
+func (r *Registry) listWhenThere(ctx context.Context, c *category) ([]string, error) {
+	_, found, err := r.zk.Exists(ctx, c.path, c.watch)
+	if err != nil || !found {
+		return nil, err
+	}
+	return r.zk.Children(ctx, c.path, c.watch)
+}
+
+// parse reads the names that were not there before.
+func (s *subscription) parse(c *category, names []string) {
+	before := c.names
+	c.names = make(map[string]parsed, len(names))
+	for _, name := range names {
+		p, ok := before[name]
+		if !ok {
+			p = s.parseName(name)
+		}
+		c.names[name] = p
+	}
+}
+
+func (s *subscription) parseName(name string) parsed {
+	text, err := url.Decode(name)
+	if err != nil {
+		return parsed{err: err}
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return parsed{err: err}
+	}
+	if !registry.Wants(s.service, u) {
+		return parsed{}
+	}
+	return parsed{url: u, text: text}
+}
+
+// fresh tells of what was read.
+func (s *subscription) fresh(ctx context.Context) {
+	var all []parsed
+	var first error
+	entries, bad := 0, 0
+	for _, c := range s.categories {
+		entries += len(c.names)
+		for _, p := range c.names {
+			if p.err != nil {
+				if bad++; first == nil || p.err.Error() < first.Error() { // the same one each time
+					first = p.err
+				}
+			}
+			if p.url != nil {
+				all = append(all, p)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b parsed) int { return strings.Compare(a.text, b.text) })
+	state := registry.State{At: s.at}
+	texts := make([]string, len(all))
+	for i, p := range all {
+		state.URLs = append(state.URLs, p.url)
+		texts[i] = p.text
+	}
+	if bad > 0 {
+		state.Err = fmt.Errorf("zookeeper: %d of %d entries of %s cannot be read: %w", bad, entries, s.service.Interface(), first)
+	}
+	if s.r.cache != nil {
+		s.r.cache.put(s.key, texts, s.at)
+	}
+	s.tell(ctx, state)
+}
+
+// stale tells that the registry does not answer, with the best list there is.
+func (s *subscription) stale(ctx context.Context, err error) {
+	state := registry.State{Source: registry.Memory, URLs: s.last.URLs, At: s.at, Err: s.reason(err)}
+	if !s.live {
+		state.URLs, state.At = nil, time.Time{}
+		if s.r.cache != nil {
+			if texts, at, ok := s.r.cache.get(s.key); ok {
+				state.Source, state.At = registry.File, at
+				state.URLs = s.recall(texts)
+			}
+		}
+	}
+	s.tell(ctx, state)
+}
+
+// recall reads the URLs of the cache file.
+func (s *subscription) recall(texts []string) []*url.URL {
+	var urls []*url.URL
+	for _, text := range texts {
+		if u, err := url.Parse(text); err == nil && registry.Wants(s.service, u) {
+			urls = append(urls, u)
+		}
+	}
+	return urls
+}
+
+// reason says in one line why there is no list.
+func (s *subscription) reason(err error) error {
+	if status := s.r.zk.Status(); !status.Connected && status.Err != nil {
+		err = status.Err
+	}
+	return fmt.Errorf("zookeeper: list %s at %s: %w", s.service.Interface(), s.r.zk.Addresses(), err)
+}
+
+// tell passes a state on, unless notify knows it.
+func (s *subscription) tell(ctx context.Context, state registry.State) {
+	same := s.told && state.Source == s.last.Source && slices.Equal(state.URLs, s.last.URLs) &&
+		(state.Err == nil) == (s.last.Err == nil) && (state.Source != registry.Live || sameText(state.Err, s.last.Err))
+	if same || ctx.Err() != nil {
+		return
+	}
+	s.told, s.last = true, state
+	state.URLs = slices.Clone(state.URLs)
+	s.notify(state)
+}
+
+func sameText(a, b error) bool { return a == nil && b == nil || a != nil && b != nil && a.Error() == b.Error() }

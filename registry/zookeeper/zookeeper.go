@@ -1,0 +1,239 @@
+// Package zookeeper keeps services in ZooKeeper, in Apache Dubbo's layout, so that Java providers, consumers and tools see
+// ours and we see theirs:
+//
+//	/{group}/{interface}/{category}/{encoded URL}    group is dubbo; the node's name is the whole entry, it has no data
+//	/{group}/config/dubbo/{key}                      texts of governance rules
+//
+// Each registered URL has one goroutine that compares the tree with what is wanted and mends it (entry), each
+// subscription one that reads whole lists (subscription), each watched rule one (rule); one more writes the cache file.
+// They all share one session of the ensemble, with everything else in the process that uses the same one.
+//
+// Life of an entry. It counts as registered only while it is proved: the node is there and belongs to our session.
+//
+//	missing -> create -> check owner -> proved -> (deleted, session gone, connection lost) -> check again
+//	                        |-> of another session: replaced in one transaction, once per such session
+//
+// Life of a subscription. Watches only say that something changed; what is delivered is always read anew. While the
+// servers do not answer, the last list stays (State.Source memory), and a process that has none yet uses what its
+// predecessor wrote into the cache file (file).
+package zookeeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/internal/zk"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/url"
+)
+
+var (
+	_ registry.Registry = (*Registry)(nil)
+	_ registry.Rules    = (*Registry)(nil)
+	_ registry.Observer = (*Registry)(nil)
+)
+
+var (
+	// ErrClosed means that the registry is closed.
+	ErrClosed = errors.New("zookeeper: registry closed")
+	// ErrForeign means that another live session keeps an entry that is to be ours.
+	ErrForeign = errors.New("the entry belongs to another session")
+)
+
+const (
+	maxRequests = 16                     // requests of one registry in flight
+	batch       = 50 * time.Millisecond  // changes within it make one notification
+	grace       = time.Second            // a silence that subscribers are not told of
+	closing     = 2 * time.Second        // for unregistering at Close
+	spread      = 500 * time.Millisecond // over which the entries of a process come back
+)
+
+// Params are the parameters of a registry URL zookeeper://[user:password@]host:port[,host:port…].
+type Params struct {
+	zk.Params
+	Group       string        `url:"group" default:"dubbo" doc:"root node of the registry in ZooKeeper"`
+	Application string        `url:"application" doc:"name of the application; names the cache file"`
+	Cache       string        `url:"cache" doc:"path of the cache file with the last known providers; false switches it off"`
+	File        string        `url:"file" doc:"Dubbo's name for cache"`
+	FileCache   bool          `url:"file-cache" default:"true" doc:"false switches the cache file off"`
+	Retry       time.Duration `url:"retry.period" default:"5000" doc:"pause before an entry is tried again that the registry refused"`
+	Check       bool          `url:"check" default:"false" doc:"on a registry's URL: registering fails for good when the registry does not answer in time"`
+}
+
+// A Registry is one user's view of an ensemble.
+type Registry struct {
+	env     extension.Env
+	p       Params
+	root    string
+	zk      *zk.Client
+	release func() error
+	cache   *cache // nil when it is off
+	slots   chan struct{}
+
+	ctx  context.Context // ends with Close
+	stop context.CancelCauseFunc
+
+	mu      sync.Mutex // guards the following
+	closed  bool
+	entries map[string]*entry // by URL text
+	wg      sync.WaitGroup    // entries, subscriptions, rules, cache; Add needs mu
+}
+
+// New opens the registry that u describes. It returns at once and connects in the background.
+func New(e extension.Env, u *url.URL) (registry.Registry, error) {
+	r := &Registry{env: e, slots: make(chan struct{}, maxRequests), entries: map[string]*entry{}}
+	if err := u.Decode(&r.p); err != nil {
+		return nil, fmt.Errorf("zookeeper: %w", err)
+	}
+	if r.p.Retry <= 0 {
+		return nil, fmt.Errorf("zookeeper: retry.period=%v must be positive", r.p.Retry)
+	}
+	r.root = "/" + strings.Trim(r.p.Group, "/")
+	cfg, err := zk.FromURL(u, e.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("zookeeper: %w", err)
+	}
+	if err := r.open(cfg); err != nil {
+		return nil, fmt.Errorf("zookeeper: %w", err)
+	}
+	r.ctx, r.stop = context.WithCancelCause(context.Background())
+	if r.cache = openCache(r.p, r.zk.Addresses()+r.root, e.Log()); r.cache != nil {
+		r.wg.Go(func() { r.cache.run(r.ctx) })
+	}
+	return r, nil
+}
+
+// open takes a share of the process's session, or makes one of its own.
+func (r *Registry) open(cfg zk.Config) (err error) {
+	if r.env.Shared == nil {
+		if r.zk, err = zk.Open(cfg); err == nil {
+			r.release = r.zk.Close
+		}
+		return err
+	}
+	c, release, err := r.env.Shared.Acquire(cfg.Key(), func() (io.Closer, error) { return zk.Open(cfg) })
+	if err != nil {
+		return err
+	}
+	r.zk, r.release = c.(*zk.Client), release
+	return nil
+}
+
+// begin runs a goroutine that Close waits for, unless the registry is closed.
+func (r *Registry) begin(run func()) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	r.wg.Go(run)
+	return nil
+}
+
+// Close takes our entries out of the registry, but those with dynamic=false, which are meant to outlive us, and ends all
+// subscriptions. It waits at most two seconds for servers that do not answer; their session then ends by itself. It must
+// not be called from a notify.
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.closed = true
+	var leaving []*entry
+	for _, e := range r.entries {
+		if e.ephemeral {
+			e.wantLocked(false)
+			leaving = append(leaving, e)
+		}
+	}
+	r.mu.Unlock()
+	if r.zk.Status().Connected {
+		limit := time.NewTimer(closing)
+		defer limit.Stop()
+		for _, e := range leaving {
+			select {
+			case <-e.done:
+			case <-limit.C:
+				limit.Reset(0)
+			}
+		}
+	}
+	r.stop(ErrClosed)
+	r.wg.Wait()
+	return r.release()
+}
+
+// Registered returns each registered URL with whether its entry is proved to be there and ours.
+func (r *Registry) Registered() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[string]bool, len(r.entries))
+	for text, e := range r.entries {
+		if e.want {
+			out[text] = e.proved
+		}
+	}
+	return out
+}
+
+// turn waits for one of the registry's places for requests.
+func (r *Registry) turn(ctx context.Context) (leave func(), err error) {
+	select {
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// online waits for a connection until ctx ends, and says whether it had to.
+func (r *Registry) online(ctx context.Context) (waited bool) {
+	for {
+		changed := r.zk.Changed()
+		if r.zk.Status().Connected {
+			return waited
+		}
+		waited = true
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return waited
+		}
+	}
+}
+
+// pause sleeps for d on the average, between a half and one and a half of it, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d/2 + rand.N(d+1))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (r *Registry) log() *slog.Logger { return r.env.Log() }
+
+// servicePath is the node above a service's categories.
+func (r *Registry) servicePath(service *url.URL) string {
+	return r.root + "/" + url.Encode(service.Interface())
+}
+
+// entryPath is the node of an entry.
+func (r *Registry) entryPath(u *url.URL) string {
+	return r.servicePath(u) + "/" + registry.Category(u) + "/" + url.Encode(u.String())
+}
+
+// brief is a URL without its parameters, for messages.
+func brief(u *url.URL) string {
+	return u.Scheme() + "://" + u.Address() + "/" + u.Service()
+}

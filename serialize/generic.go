@@ -1,0 +1,67 @@
+package serialize
+
+import "fmt"
+
+// Convert writes the values of one Row and reads them into another: the way from generic values (maps, lists, scalars)
+// to typed ones and back, by the rules of the format.
+func Convert(s Serializer, from, to Row, l Limits) error {
+	w := s.Writer(nil)
+	err := w.Write(from)
+	b := w.Bytes()
+	w.Free()
+	if err != nil {
+		return err
+	}
+	r := s.Reader(b, l)
+	defer r.Free()
+	return r.Read(to)
+}
+
+// Generalize turns objects into maps which name their class under "class", as Dubbo does for generic calls (PojoUtils).
+// It goes as deep as the default Limits allow and breaks cycles there.
+func Generalize(v any) (any, error) {
+	return generalize(v, Limits{}.WithDefaults().Depth)
+}
+
+func generalize(v any, depth int) (any, error) {
+	if depth == 0 {
+		return nil, fmt.Errorf("%w: value is nested too deep, or contains itself", ErrLimit)
+	}
+	var err error
+	switch v := v.(type) {
+	case *Object:
+		m := make(map[any]any, len(v.Fields)+1)
+		m["class"] = v.Class
+		for _, f := range v.Fields {
+			if m[f.Name], err = generalize(f.Value, depth-1); err != nil {
+				return nil, err
+			}
+		}
+		return m, nil
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			if out[i], err = generalize(v[i], depth-1); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[any]any:
+		out := make(map[any]any, len(v))
+		for k, x := range v {
+			if out[k], err = generalize(x, depth-1); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			if out[k], err = generalize(x, depth-1); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
+}

@@ -1,0 +1,135 @@
+package hessian2
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/ferryrpc/ferry/serialize"
+)
+
+const (
+	runtimeException = "java.lang.RuntimeException"
+	stackTraceType   = "[java.lang.StackTraceElement"
+)
+
+// Descriptions of throwables; they are never changed. classThrown stands for any of them when one is read.
+var (
+	throwableFields = []string{"detailMessage", "cause", "stackTrace", "suppressedExceptions"}
+	classRuntime    = NewClass(runtimeException, throwableFields...)
+)
+
+// exception writes e as a Java throwable without cause and with an empty stack trace, which is what Java needs to build one.
+func (w *Writer) exception(e *serialize.Exception) error {
+	if e == nil {
+		w.Null()
+		return nil
+	}
+	var own *structPlan
+	class := e.Class
+	v := reflect.ValueOf(e.Value)
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if v.Kind() == reflect.Struct {
+		own = w.owner.structPlan(v.Type())
+		if class == "" {
+			class = w.owner.className(v.Type())
+		}
+	}
+	if class == "" {
+		class = runtimeException
+	}
+	w.Object(w.throwable(class, own))
+	w.String(e.Message)
+	w.Null()
+	w.List(stackTraceType, 0)
+	w.Null()
+	if own == nil {
+		return nil
+	}
+	for i := range own.fields {
+		if f := &own.fields[i]; !slices.Contains(throwableFields, f.name) {
+			if err := f.write(w, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// throwable returns the class description of a throwable with the fields of own behind the common ones.
+func (w *Writer) throwable(class string, own *structPlan) *Class {
+	if own == nil && class == runtimeException {
+		return classRuntime
+	}
+	fields := slices.Clone(throwableFields)
+	if own != nil {
+		for _, f := range own.fields {
+			if !slices.Contains(throwableFields, f.name) {
+				fields = append(fields, f.name)
+			}
+		}
+	}
+	for _, c := range w.classes {
+		if c.Name == class && slices.Equal(c.Fields, fields) {
+			return c
+		}
+	}
+	return NewClass(class, fields...)
+}
+
+// exception reads a throwable. If its class is registered it is read twice: for the common fields, and into the Go type.
+// A null leaves an empty exception, and a plain string is taken as the message.
+func (r *Reader) exception(e *serialize.Exception) {
+	*e = serialize.Exception{}
+	b, ok := r.tag("exception")
+	if !ok || r.Null() {
+		return
+	}
+	if isString(b) {
+		e.Message = r.String()
+		return
+	}
+	if b == tagRef && !r.again() {
+		return
+	}
+	i, ok := r.peekClass()
+	if !ok {
+		return
+	}
+	e.Class = r.className(&r.classes[i])
+	pos, next, depth := r.pos, r.next, r.depth
+	names := r.fieldNames(&r.classes[i])
+	if _, ok := r.begin(); !ok {
+		return
+	}
+	generic := ""
+	for _, name := range names {
+		switch name {
+		case "detailMessage":
+			e.Message = r.optionalText()
+		case "exceptionMessage": // of Dubbo's GenericException
+			generic = r.optionalText()
+		default:
+			r.Skip()
+		}
+	}
+	if e.Message == "" {
+		e.Message = generic
+	}
+	if _, ok := r.owner.types.Type(e.Class); ok && r.err == nil {
+		r.pos, r.next, r.depth = pos, next, depth
+		e.Value, _ = r.registered(e.Class)
+		return
+	}
+	r.EndObject()
+}
+
+// optionalText reads a string, or passes over anything else.
+func (r *Reader) optionalText() string {
+	if b, ok := r.tag("string"); ok && (isString(b) || b == tagNull) {
+		return r.String()
+	}
+	r.Skip()
+	return ""
+}

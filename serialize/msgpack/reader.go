@@ -1,0 +1,409 @@
+package msgpack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+	"unsafe"
+
+	library "github.com/vmihailenco/msgpack/v5"
+
+	"github.com/ferryrpc/ferry/serialize"
+)
+
+// A Reader reads the MessagePack values of a body. It belongs to one goroutine at a time.
+//
+// Errors are sticky: after the first one every primitive returns a zero value, lists and maps have no elements, and Next
+// is false, so that generated loops end at once. The budget of serialize.Limits is drawn on by everything that is read.
+type Reader struct {
+	s      *Serializer
+	src    []byte // cut at off when reading fails
+	off    int
+	err    error
+	limits serialize.Limits
+	dec    *library.Decoder // made when it is first needed, kept with the Reader
+
+	elements, bytes int   // what is left of the budget
+	open            []int // values still to come in each open container
+
+	listed, entries, objects int // list elements, map entries and maps seen so far
+}
+
+var readers = sync.Pool{New: func() any { return new(Reader) }}
+
+// Free implements serialize.Reader.
+func (r *Reader) Free() {
+	open, dec := r.open[:0], r.dec
+	if cap(open) > 1024 {
+		open = nil
+	}
+	if len(r.src) > 64<<10 { // the decoder's buffer may have grown as large
+		dec = nil
+	}
+	*r = Reader{open: open, dec: dec}
+	readers.Put(r)
+}
+
+// Rest implements serialize.Reader.
+func (r *Reader) Rest() int { return len(r.src) - r.off }
+
+// Err returns the first error.
+func (r *Reader) Err() error { return r.err }
+
+// Fail makes err the reader's error, unless it has one.
+func (r *Reader) Fail(err error) {
+	if r.err == nil && err != nil {
+		r.err = err
+		r.src = r.src[:r.off]
+	}
+}
+
+func (r *Reader) fail(what string, err error) {
+	if r.err == nil {
+		r.Fail(fmt.Errorf("msgpack: reading %s at byte %d: %w", what, r.off, err))
+	}
+}
+
+func (r *Reader) mistyped(what string, c byte) {
+	if r.err != nil {
+		return
+	}
+	if r.off > 0 {
+		r.off--
+	}
+	r.fail(what, fmt.Errorf("%w: code %02x", serialize.ErrMalformed, c))
+}
+
+// code reads the first byte of a value.
+func (r *Reader) code() byte {
+	if r.off >= len(r.src) {
+		r.fail("a value", serialize.ErrTruncated)
+		return codeNever
+	}
+	c := r.src[r.off]
+	r.off++
+	return c
+}
+
+// take returns the next n bytes, which alias the input.
+func (r *Reader) take(n int) ([]byte, bool) {
+	if n < 0 || n > len(r.src)-r.off {
+		r.fail("a value", serialize.ErrTruncated)
+		return nil, false
+	}
+	b := r.src[r.off : r.off+n]
+	r.off += n
+	return b, true
+}
+
+// uint reads an unsigned number of n bytes.
+func (r *Reader) uint(n int) uint64 {
+	b, ok := r.take(n)
+	if !ok {
+		return 0
+	}
+	switch n {
+	case 1:
+		return uint64(b[0])
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b))
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b))
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// done counts a value of the innermost open container, and the containers that it ends.
+func (r *Reader) done() {
+	for n := len(r.open); n > 0; n-- {
+		r.open[n-1]--
+		if r.open[n-1] > 0 {
+			return
+		}
+		r.open = r.open[:n-1]
+	}
+}
+
+// Alloc draws the memory of n values of size bytes each on the budget and says whether it is there.
+func (r *Reader) Alloc(n, size int) bool {
+	if size > 0 && n > r.bytes/size {
+		r.fail("a value", serialize.LimitError("bytes of memory", r.limits.Bytes))
+		return false
+	}
+	r.bytes -= n * size
+	return r.err == nil
+}
+
+// MakeSlice allocates a list of n elements within the budget; it is nil when that does not suffice.
+func MakeSlice[T any](r *Reader, n int) []T {
+	var zero T
+	if !r.Alloc(n, int(unsafe.Sizeof(zero))) {
+		return nil
+	}
+	return make([]T, n)
+}
+
+// MakeMap makes a map for n entries within the budget. It is never nil, so that generated code may store into it.
+func MakeMap[K comparable, V any](r *Reader, n int) map[K]V {
+	var key K
+	var value V
+	if !r.Alloc(n, 2*int(unsafe.Sizeof(key)+unsafe.Sizeof(value))) {
+		return map[K]V{}
+	}
+	return make(map[K]V, n)
+}
+
+// Make allocates a T within the budget. It is never nil, so that generated code may read into it.
+func Make[T any](r *Reader) *T {
+	p := new(T)
+	r.Alloc(1, int(unsafe.Sizeof(*p)))
+	return p
+}
+
+// Nil reports whether the next value is a null, and passes over it if so.
+func (r *Reader) Nil() bool {
+	if r.off < len(r.src) && r.src[r.off] == codeNil {
+		r.off++
+		r.done()
+		return true
+	}
+	return false
+}
+
+// Bool reads a boolean.
+func (r *Reader) Bool() bool {
+	c := r.code()
+	switch c {
+	case codeTrue, codeFalse, codeNil:
+	default:
+		r.mistyped("a boolean", c)
+	}
+	r.done()
+	return c == codeTrue
+}
+
+// Int64 reads an integer.
+func (r *Reader) Int64() int64 {
+	c := r.code()
+	n, ok := r.int(c)
+	if !ok {
+		r.mistyped("an integer", c)
+		return 0
+	}
+	r.done()
+	return n
+}
+
+// int reads the integer with code c; ok is false when c is none, or the number is over the range of int64.
+func (r *Reader) int(c byte) (n int64, ok bool) {
+	if c < fixMap || c >= negFix {
+		return int64(int8(c)), true
+	}
+	switch c {
+	case codeNil:
+		return 0, true
+	case codeUint8:
+		return int64(r.uint(1)), true
+	case codeUint16:
+		return int64(r.uint(2)), true
+	case codeUint32:
+		return int64(r.uint(4)), true
+	case codeInt8:
+		return int64(int8(r.uint(1))), true
+	case codeInt16:
+		return int64(int16(r.uint(2))), true
+	case codeInt32:
+		return int64(int32(r.uint(4))), true
+	case codeInt64:
+		return int64(r.uint(8)), true
+	case codeUint64:
+		u := r.uint(8)
+		if u > math.MaxInt64 {
+			r.fail("an integer", fmt.Errorf("%w: %d is out of range", serialize.ErrMalformed, u))
+		}
+		return int64(u), true
+	}
+	return 0, false
+}
+
+// ranged reads an integer between low and high.
+func (r *Reader) ranged(low, high int64) int64 {
+	n := r.Int64()
+	if n < low || n > high {
+		r.fail("an integer", fmt.Errorf("%w: %d is out of range", serialize.ErrMalformed, n))
+		return 0
+	}
+	return n
+}
+
+// Int reads an integer.
+func (r *Reader) Int() int { return int(r.ranged(math.MinInt, math.MaxInt)) }
+
+// Int32 reads an integer.
+func (r *Reader) Int32() int32 { return int32(r.ranged(math.MinInt32, math.MaxInt32)) }
+
+// Int16 reads an integer.
+func (r *Reader) Int16() int16 { return int16(r.ranged(math.MinInt16, math.MaxInt16)) }
+
+// Int8 reads an integer.
+func (r *Reader) Int8() int8 { return int8(r.ranged(math.MinInt8, math.MaxInt8)) }
+
+// Uint64 reads an integer that is not negative.
+func (r *Reader) Uint64() uint64 {
+	if r.off < len(r.src) && r.src[r.off] == codeUint64 {
+		r.off++
+		n := r.uint(8)
+		r.done()
+		return n
+	}
+	return uint64(r.ranged(0, math.MaxInt64))
+}
+
+// Uint32 reads an integer that is not negative.
+func (r *Reader) Uint32() uint32 { return uint32(r.ranged(0, math.MaxUint32)) }
+
+// Float64 reads a number.
+func (r *Reader) Float64() float64 {
+	c := r.code()
+	var f float64
+	switch c {
+	case codeFloat64:
+		f = math.Float64frombits(r.uint(8))
+	case codeFloat32:
+		f = float64(math.Float32frombits(uint32(r.uint(4))))
+	default:
+		n, ok := r.int(c)
+		if !ok {
+			r.mistyped("a number", c)
+			return 0
+		}
+		f = float64(n)
+	}
+	r.done()
+	return f
+}
+
+// Float32 reads a number.
+func (r *Reader) Float32() float32 { return float32(r.Float64()) }
+
+// text returns the bytes of a string or binary, which alias the input; ok is false for a null and after an error.
+func (r *Reader) text(what string) (b []byte, ok bool) {
+	c := r.code()
+	n := 0
+	switch {
+	case c&0xe0 == fixStr:
+		n = int(c & 0x1f)
+	case c == codeStr8 || c == codeBin8:
+		n = int(r.uint(1))
+	case c == codeStr16 || c == codeBin16:
+		n = int(r.uint(2))
+	case c == codeStr32 || c == codeBin32:
+		n = int(r.uint(4))
+	case c == codeNil:
+		r.done()
+		return nil, false
+	default:
+		r.mistyped(what, c)
+		return nil, false
+	}
+	b, ok = r.take(n)
+	r.done()
+	return b, ok && r.err == nil
+}
+
+// String reads a string; a null is the empty one.
+func (r *Reader) String() string {
+	b, ok := r.text("a string")
+	if !ok || !r.Alloc(len(b), 1) {
+		return ""
+	}
+	return string(b)
+}
+
+// Binary reads bytes; a null is nil.
+func (r *Reader) Binary() []byte {
+	b, ok := r.text("bytes")
+	if !ok || !r.Alloc(len(b), 1) {
+		return nil
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
+
+// Field reads a string and returns its index in names, or -1 when it is none of them. i is where it is looked for first:
+// for structs that are written in the order of names that is the number of the entry.
+func (r *Reader) Field(names []string, i int) int {
+	b, ok := r.text("a field name")
+	if !ok {
+		return -1
+	}
+	if i < len(names) && string(b) == names[i] {
+		return i
+	}
+	for i := range names {
+		if string(b) == names[i] {
+			return i
+		}
+	}
+	return -1
+}
+
+// Time reads an instant, in local time; a null is the zero time.
+func (r *Reader) Time() time.Time {
+	c := r.code()
+	var t time.Time
+	switch {
+	case c == codeNil:
+	case c == codeFixExt4 || c == codeFixExt8 || c == codeExt8:
+		t = r.timestamp(c)
+	case c&0xe0 == fixStr || c == codeStr8:
+		r.off--
+		at, err := time.Parse(time.RFC3339Nano, r.String())
+		if err != nil {
+			r.fail("a time", fmt.Errorf("%w: %w", serialize.ErrMalformed, err))
+		}
+		return at.Local()
+	default:
+		n, ok := r.int(c)
+		if !ok {
+			r.mistyped("a time", c)
+			return time.Time{}
+		}
+		t = time.UnixMilli(n)
+	}
+	r.done()
+	return t
+}
+
+// timestamp reads the extension with code c as a time.
+func (r *Reader) timestamp(c byte) (t time.Time) {
+	n := 4
+	switch c {
+	case codeFixExt8:
+		n = 8
+	case codeExt8:
+		n = int(r.uint(1))
+	}
+	b, ok := r.take(1 + n)
+	if !ok {
+		return t
+	}
+	switch {
+	case b[0] != timeExt:
+		r.fail("a time", fmt.Errorf("%w: extension %d", serialize.ErrMalformed, int8(b[0])))
+	case n == 4:
+		t = time.Unix(int64(binary.BigEndian.Uint32(b[1:])), 0)
+	case n == 8:
+		u := binary.BigEndian.Uint64(b[1:])
+		t = time.Unix(int64(u&(1<<34-1)), int64(u>>34))
+	case n == 12:
+		t = time.Unix(int64(binary.BigEndian.Uint64(b[5:])), int64(binary.BigEndian.Uint32(b[1:])))
+	default:
+		r.fail("a time", fmt.Errorf("%w: timestamp of %d bytes", serialize.ErrMalformed, n))
+	}
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t
+}

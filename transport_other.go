@@ -1,0 +1,5 @@
+//go:build !linux && !darwin
+
+package ferry
+
+const defaultServerTransport = "net"
