@@ -54,7 +54,7 @@ func (x *Extensions) kinds() {
 	x.Serializers.Kind, x.Serializers.Key, x.Serializers.Default = "serialization", "serialization", "hessian2"
 	x.ClusterFilters.Kind, x.ClusterFilters.Key, x.ClusterFilters.Default = "filter", "filter", "metrics,attachments"
 	x.ReferenceFilters.Kind, x.ReferenceFilters.Key, x.ReferenceFilters.Default = "filter", "reference.filter", "timeout,sendtoken,actives"
-	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,context,token,executes,tps,accesslog"
+	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog"
 }
 
 // must is for names that are written in this file.

@@ -282,9 +282,6 @@ func BenchmarkFailoverRandom(b *testing.B) {
 	for _, n := range []int{1, 3, 100, 10000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			d, refs := fakes(n, "")
-			for _, r := range refs {
-				_ = r
-			}
 			for i, t := range d.list.Load().Targets {
 				t.Ref = quick{refs[i]}
 			}

@@ -76,7 +76,9 @@ func (f *fake) does(do func(ctx context.Context, c *protocol.Invocation) error) 
 }
 
 func fails(code protocol.Code, o protocol.Outcome) func(context.Context, *protocol.Invocation) error {
-	return func(context.Context, *protocol.Invocation) error { return &protocol.Error{Code: code, Outcome: o, Message: "test"} }
+	return func(context.Context, *protocol.Invocation) error {
+		return &protocol.Error{Code: code, Outcome: o, Message: "test"}
+	}
 }
 
 func newFake(i int, params string) *fake {

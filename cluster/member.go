@@ -21,6 +21,7 @@ import (
 //	           failed (or unknown, for good)
 type member struct {
 	key      string
+	raw      *url.URL // the registry's entry; nil when it is to be merged again
 	url      *url.URL
 	target   *loadbalance.Target // its Ref is nil until the member is open
 	waiting  bool                // queued or opening
@@ -93,8 +94,13 @@ func (d *Roster) openedLocked(m *member, ref protocol.Reference, err error) {
 		d.cfg.Env.Log().Warn("cluster: provider cannot be opened", "service", d.service, "address", m.url.Address(), "error", err)
 		d.watchLocked()
 	}
-	if !m.left && !d.closed {
+	switch {
+	case m.left || d.closed:
+	case len(d.queue) == 0 || len(d.current.Load().list.Targets) == 0 || time.Since(d.listedAt) >= listPause:
 		d.publishLocked()
+	default: // one of the next will, or else the watcher
+		d.stale = true
+		d.watchLocked()
 	}
 }
 
@@ -128,11 +134,14 @@ func (d *Roster) watch() {
 			return
 		}
 		d.mu.Lock()
+		if d.stale {
+			d.publishLocked()
+		}
 		d.reopenLocked(time.Now())
 		if d.kept {
 			d.buryLocked(time.Now())
 		}
-		d.watching = d.kept || slices.ContainsFunc(d.members, func(m *member) bool { return m.failures > 0 })
+		d.watching = d.kept || d.stale || slices.ContainsFunc(d.members, func(m *member) bool { return m.failures > 0 })
 		again := d.watching && !d.closed
 		d.mu.Unlock()
 		if !again {
@@ -180,6 +189,9 @@ func (d *Roster) refused(t *loadbalance.Target, err error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.kept {
+		return
+	}
 	for _, m := range d.members {
 		if m.target == t {
 			m.refused = true

@@ -18,35 +18,56 @@ import (
 // dubbo.tag) is always its own. What sizes its server (threads, queues, …) and its mock are never taken from it. Filters
 // and listeners of references are joined, the provider's first. Beyond Dubbo: the name of an idempotency store counts
 // only as published by the provider, who would have to write the records; the consumer can only say true or false.
-func Merge(consumer, provider *url.URL) *url.URL {
-	m := provider
+func Merge(consumer, provider *url.URL) *url.URL { return newMerger(consumer).merge(provider) }
+
+// A merger has the consumer's half of Merge done, for lists of thousands.
+type merger struct {
+	over   *url.URL          // what goes over any provider
+	joined map[string]string // what is put behind the provider's value
+}
+
+func newMerger(consumer *url.URL) merger {
+	m := merger{over: consumer}
+	var drop []string
+	for key, value := range consumer.All {
+		switch {
+		case identifies(key), key == "interface" && value == "*", isIdempotent(key) && value != "true" && value != "false":
+			drop = append(drop, key)
+		case key == "reference.filter" || key == "invoker.listener":
+			if m.joined == nil {
+				m.joined = map[string]string{}
+			}
+			m.joined[key] = value
+		}
+	}
+	m.over = consumer.Without(drop...)
+	return m
+}
+
+func (m merger) merge(provider *url.URL) *url.URL {
 	var drop []string
 	for key := range provider.All {
 		if providerOnly(strings.TrimPrefix(key, "default.")) || key == "mock" || strings.HasSuffix(key, ".mock") {
 			drop = append(drop, key)
 		}
 	}
+	out := provider
 	if len(drop) > 0 {
-		m = m.Without(drop...)
+		out = out.Without(drop...)
 	}
-	over := url.New("", "", "")
-	for key, value := range consumer.All {
-		theirs, has := provider.Lookup(key)
-		switch {
-		case identifies(key), key == "generic" && has:
-		case key == "interface" && value == "*":
-		case (key == "reference.filter" || key == "invoker.listener") && theirs != "":
-			over = over.With(key, theirs+","+value)
-		case isIdempotent(key) && value != "true" && value != "false":
-		default:
-			over = over.With(key, value)
+	out = out.WithAll(m.over)
+	if v, ok := provider.Lookup("generic"); ok {
+		out = out.With("generic", v)
+	}
+	for key, ours := range m.joined {
+		if theirs := provider.Param(key); theirs != "" {
+			out = out.With(key, theirs+","+ours)
 		}
 	}
-	m = m.WithAll(over)
 	if app := provider.Param("application"); app != "" {
-		m = m.With("remote.application", app)
+		out = out.With("remote.application", app)
 	}
-	return m
+	return out
 }
 
 // providerOnly are the parameters of a provider's own server.

@@ -63,11 +63,11 @@ func (h *home) failed(t *loadbalance.Target, e *protocol.Error) {
 	if h.refused != nil && e.Outcome == protocol.NotSent && e.Code == protocol.Network {
 		h.refused(t, e)
 	}
-	if !speaksAgainst(e) || h.publish == nil {
+	if !speaksAgainst(e) {
 		return
 	}
 	n := int(t.Health.Failures.Add(1))
-	if h.params.Failures <= 0 || n < h.params.Failures {
+	if h.publish == nil || h.params.Failures <= 0 {
 		return
 	}
 	if n%h.params.Failures != 0 || t.Health.Aside.Load() {

@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	openers     = 16               // references opened at a time
-	reopenFirst = time.Second      // until a reference that could not be opened is tried again
-	reopenMost  = 30 * time.Second // doubles up to this
-	deadAfter   = 10 * time.Second // without connection, then a provider that the registry no longer lists is given up
+	openers     = 16                    // references opened at a time
+	listPause   = 20 * time.Millisecond // between two lists, while many references are opened
+	reopenFirst = time.Second           // until a reference that could not be opened is tried again
+	reopenMost  = 30 * time.Second      // doubles up to this
+	deadAfter   = 10 * time.Second      // without connection, then a provider that the registry no longer lists is given up
 	watchEvery  = time.Second
 )
 
@@ -48,7 +49,7 @@ type Roster struct {
 	cfg     Config
 	service string
 	home    *home
-	current atomic.Pointer[roster]
+	current atomic.Pointer[inForce]
 	closing sync.WaitGroup // openers, watcher, closing references
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -60,15 +61,18 @@ type Roster struct {
 	kept     bool      // state lists nobody, members are of an earlier one
 	members  []*member // in the order of the list
 	leaving  []*member // no longer listed, but still called until their successors are open
+	merger   merger
 	problem  error     // why the last reference could not be opened
+	stale    bool      // members were opened that the list does not have yet
+	listedAt time.Time // when the list was made
 	queue    []*member
 	opening  int  // openers running
 	watching bool // the watcher runs
 	changed  chan struct{}
 }
 
-// roster is the list in force with the routers, so that List needs one load.
-type roster struct {
+// inForce is the list with the routers, so that List needs one load.
+type inForce struct {
 	list    *Snapshot
 	routers []Router
 }
@@ -85,7 +89,7 @@ func NewDirectory(cfg Config) (*Roster, error) {
 	if outlier.Interval <= 0 {
 		return nil, fmt.Errorf("cluster: outlier.interval=%s: want a time over 0", outlier.Interval)
 	}
-	d := &Roster{cfg: cfg, service: cfg.Consumer.Service(), changed: make(chan struct{})}
+	d := &Roster{cfg: cfg, service: cfg.Consumer.Service(), merger: newMerger(cfg.Consumer), changed: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.home = newHome(cfg.Budget, outlier)
 	d.home.publish = d.republish
@@ -136,6 +140,9 @@ func (d *Roster) Update(state registry.State) {
 func (d *Roster) Configure(f func(merged *url.URL) *url.URL) {
 	d.mu.Lock()
 	d.cfg.Configure = f
+	for _, m := range d.members {
+		m.raw = nil // to be merged again
+	}
 	state, heard := d.state, d.heard
 	d.mu.Unlock()
 	if heard {
@@ -153,29 +160,39 @@ func (d *Roster) Route(routers ...Router) {
 
 // wantedLocked returns the members that a state asks for, one per address, in the order of the list.
 func (d *Roster) wantedLocked(state registry.State) []*member {
-	var wanted []*member
-	places := map[string]int{}
+	have := make(map[string]*member, len(d.members))
+	for _, m := range d.members {
+		have[m.key] = m
+	}
+	wanted := make([]*member, 0, len(state.URLs))
+	places := make(map[string]int, len(state.URLs))
 	for _, u := range state.URLs {
 		if registry.Category(u) != registry.Providers || u.Scheme() == "empty" || u.Address() == "" {
 			continue
 		}
-		m := Merge(d.cfg.Consumer, u)
-		if d.cfg.Configure != nil {
-			m = d.cfg.Configure(m)
+		next := d.memberLocked(u, have)
+		i, twice := places[next.key]
+		if !twice {
+			places[next.key] = len(wanted)
+			wanted = append(wanted, next)
+		} else if wanted[i].target.Started.Before(next.target.Started) {
+			wanted[i] = next // a provider that restarted is listed twice until the old entry's session ends
 		}
-		key := m.Scheme() + "://" + m.Address() + "/" + m.Service()
-		next := &member{key: key, url: m, target: shape(m)}
-		if i, twice := places[key]; twice {
-			// A provider that restarted is listed twice until the old entry's session ends.
-			if wanted[i].target.Started.Before(next.target.Started) {
-				wanted[i] = next
-			}
-			continue
-		}
-		places[key] = len(wanted)
-		wanted = append(wanted, next)
 	}
 	return wanted
+}
+
+// memberLocked returns the member for a provider's entry: the one that is there if the entry did not change.
+func (d *Roster) memberLocked(u *url.URL, have map[string]*member) *member {
+	key := u.Scheme() + "://" + u.Address() + "/" + u.Service()
+	if old := have[key]; old != nil && old.raw != nil && old.raw.Equal(u) {
+		return old
+	}
+	merged := d.merger.merge(u)
+	if d.cfg.Configure != nil {
+		merged = d.cfg.Configure(merged)
+	}
+	return &member{key: key, raw: u, url: merged, target: shape(merged)}
 }
 
 // applyLocked makes wanted the members: those that did not change stay, new ones are opened, others leave.
@@ -186,6 +203,10 @@ func (d *Roster) applyLocked(wanted []*member) {
 	}
 	for i, w := range wanted {
 		old := have[w.key]
+		if old == w {
+			delete(have, w.key)
+			continue
+		}
 		if old == nil || !sameProvider(old.url, w.url) {
 			d.queueLocked(w)
 			continue
@@ -195,6 +216,7 @@ func (d *Roster) applyLocked(wanted []*member) {
 			w.target.Ref = old.target.Ref
 			old.target, old.url = w.target, w.url
 		}
+		old.raw = w.raw
 		wanted[i] = old
 	}
 	for _, m := range d.members { // in order, not by the map
@@ -215,6 +237,7 @@ func (d *Roster) republish() {
 
 // publishLocked puts the list in force and lets those go that are not needed any more.
 func (d *Roster) publishLocked() {
+	d.stale, d.listedAt = false, time.Now()
 	listed := d.listedLocked()
 	s := &Snapshot{home: d.home, listing: &listing{service: d.service, source: d.state.Source, at: d.state.At, kept: d.kept, closed: d.closed,
 		err: cmp.Or(d.problem, d.state.Err)}}
@@ -231,7 +254,7 @@ func (d *Roster) publishLocked() {
 	}
 	s.Removed = d.removedLocked()
 	d.home.split(s, listed)
-	d.current.Store(&roster{s, d.cfg.Routers})
+	d.current.Store(&inForce{s, d.cfg.Routers})
 	close(d.changed)
 	d.changed = make(chan struct{})
 }
@@ -241,15 +264,21 @@ func (d *Roster) listedLocked() []*loadbalance.Target {
 	var out []*loadbalance.Target
 	waiting := false
 	stay := map[*member]bool{}
+	leaving := make(map[string]*member, len(d.leaving))
+	for _, m := range d.leaving {
+		if m.target.Ref != nil {
+			leaving[m.key] = m
+		}
+	}
 	for _, m := range d.members {
 		switch {
 		case m.target.Ref != nil:
 			out = append(out, m.target)
 		case m.waiting:
 			waiting = true
-			if i := slices.IndexFunc(d.leaving, func(l *member) bool { return l.key == m.key && l.target.Ref != nil }); i >= 0 {
-				out = append(out, d.leaving[i].target)
-				stay[d.leaving[i]] = true
+			if old := leaving[m.key]; old != nil {
+				out = append(out, old.target)
+				stay[old] = true
 			}
 		}
 	}

@@ -32,8 +32,12 @@ func NewMetrics(set *monitor.Counters) func(extension.Env, *url.URL) (protocol.F
 				n := counters.Get(c.Method)
 				n.Begin()
 				begun := time.Since(epoch)
+				first := max(c.Attempt, 1)
 				err := next.Invoke(ctx, c)
 				n.End(time.Since(epoch)-begun, err)
+				if c.Attempt > first {
+					n.Retried(c.Attempt - first)
+				}
 				return err
 			})
 		}, nil

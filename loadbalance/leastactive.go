@@ -32,14 +32,14 @@ const drawFirst = 32
 func (p *leastActivePicker) Pick(_ *protocol.Invocation, tried Tried) *Target {
 	t := p.now()
 	if n := len(p.targets); n > drawFirst {
-		for range 8 {
+		for range 4 {
 			target := p.targets[t.draw(n, p.random)]
 			if target.Load.Active.Load() <= 0 && !tried.Has(target) {
 				return target
 			}
 		}
 	}
-	best, least := choice{random: p.random, at: -1}, int64(never)
+	first, least, sum := -1, int64(never), int64(0)
 	for _, i := range t.live {
 		target := p.targets[i]
 		active := target.Load.Active.Load()
@@ -47,12 +47,24 @@ func (p *leastActivePicker) Pick(_ *protocol.Invocation, tried Tried) *Target {
 			continue
 		}
 		if active < least {
-			best.reset()
-			least = active
+			first, least, sum = int(i), active, 0
 		}
-		best.add(int(i), t.weight(int(i)))
+		sum += t.weight(int(i))
 	}
-	return p.at(best.at, tried)
+	if first < 0 {
+		return p.at(-1, tried)
+	}
+	r := p.random(sum)
+	for _, i := range t.live { // a second look costs less than a random number for each
+		target := p.targets[i]
+		if target.Load.Active.Load() > least || len(tried) > 0 && tried.Has(target) {
+			continue
+		}
+		if r -= t.weight(int(i)); r < 0 {
+			return target
+		}
+	}
+	return p.targets[first] // calls began in between
 }
 
 // at returns the target at i; without one (-1) any that was not tried, which can only have no weight.

@@ -61,7 +61,7 @@ func (p *shortestPicker) current() *window {
 
 func (p *shortestPicker) Pick(_ *protocol.Invocation, tried Tried) *Target {
 	t, w := p.now(), p.current()
-	best, shortest := choice{random: p.random, at: -1}, int64(never)
+	best, shortest := newChoice(p.random), int64(never)
 	for _, i := range t.live {
 		target := p.targets[i]
 		if len(tried) > 0 && tried.Has(target) {

@@ -2,6 +2,7 @@ package loadbalance
 
 import (
 	"math"
+	"math/bits"
 	"sync/atomic"
 	"time"
 
@@ -117,7 +118,7 @@ func (w *weights) drawUntried(t *table, tried Tried, random func(int64) int64) i
 			return i
 		}
 	}
-	best := choice{random: random, at: -1}
+	best := newChoice(random)
 	for i, target := range w.targets {
 		if !tried.Has(target) {
 			best.add(i, t.weight(i))
@@ -129,22 +130,38 @@ func (w *weights) drawUntried(t *table, tried Tried, random func(int64) int64) i
 // A choice picks one of a stream of positions with a chance in proportion to weight, in one pass and without memory.
 // Positions with weight 0 have a chance only when there is no other.
 type choice struct {
-	random func(int64) int64
-	at     int // -1: none so far
-	sum    int64
-	zeros  int64
+	at    int // -1: none so far
+	sum   uint64
+	zeros uint64
+	state uint64
+}
+
+// newChoice draws one random number, from which those for the single positions are made: there may be thousands.
+func newChoice(random func(int64) int64) choice {
+	return choice{at: -1, state: uint64(random(math.MaxInt64))}
+}
+
+// next returns a number in [0, n), by the splitmix64 sequence.
+func (c *choice) next(n uint64) uint64 {
+	c.state += 0x9e3779b97f4a7c15
+	z := c.state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	high, _ := bits.Mul64(z^z>>31, n)
+	return high
 }
 
 func (c *choice) add(i int, weight int64) {
 	if weight <= 0 {
 		c.zeros++
-		if c.sum == 0 && (c.at < 0 || c.random(c.zeros) == 0) {
+		if c.sum == 0 && (c.at < 0 || c.next(c.zeros) == 0) {
 			c.at = i
 		}
 		return
 	}
-	c.sum += weight
-	if c.sum == weight || c.random(c.sum) < weight {
+	w := uint64(weight)
+	c.sum += w
+	if c.sum == w || c.next(c.sum) < w {
 		c.at = i
 	}
 }

@@ -93,6 +93,7 @@ func (s *Counters) Samples() []Sample {
 type Counter struct {
 	id
 	inFlight atomic.Int64
+	retries  atomic.Int64
 	failed   [outcomes]atomic.Int64
 	nanos    atomic.Int64
 	buckets  [bucketCount]atomic.Int64
@@ -111,6 +112,9 @@ func (c *Counter) End(d time.Duration, err error) {
 	c.inFlight.Add(-1)
 }
 
+// Retried counts attempts beyond a call's first.
+func (c *Counter) Retried(n int) { c.retries.Add(int64(n)) }
+
 // A Sample is the state of a Counter. Counts are since the start; Since gives those between two samples.
 type Sample struct {
 	Side, Service, Method string
@@ -118,13 +122,14 @@ type Sample struct {
 	Calls                 int64           // ended
 	Failed                [outcomes]int64 // of those, by protocol.Outcome
 	InFlight              int64
+	Retries               int64         // attempts beyond the first of a call
 	Elapsed               time.Duration // of all ended calls together
 	Times                 Histogram
 }
 
 // Sample reads the counter.
 func (c *Counter) Sample() Sample {
-	s := Sample{Side: c.side, Service: c.service, Method: c.method, At: time.Now(), InFlight: c.inFlight.Load()}
+	s := Sample{Side: c.side, Service: c.service, Method: c.method, At: time.Now(), InFlight: c.inFlight.Load(), Retries: c.retries.Load()}
 	for i := range c.failed {
 		s.Failed[i] = c.failed[i].Load()
 	}
@@ -148,6 +153,7 @@ func (s *Sample) Failures() (n int64) {
 // Since returns what happened after an earlier sample of the same counter.
 func (s Sample) Since(earlier Sample) Sample {
 	s.Calls -= earlier.Calls
+	s.Retries -= earlier.Retries
 	s.Elapsed -= earlier.Elapsed
 	for i := range s.Failed {
 		s.Failed[i] -= earlier.Failed[i]

@@ -46,7 +46,9 @@ func (s *Slots[T]) Get(m *Method) *T {
 func (s *Slots[T]) find(m *Method) *T {
 	if uint(m.Index) < slotCount {
 		p := &s.slots[m.Index]
-		p.CompareAndSwap(nil, &slot[T]{m, s.open(m)})
+		if p.Load() == nil {
+			p.CompareAndSwap(nil, &slot[T]{m, s.open(m)})
+		}
 		if e := p.Load(); e.method.Name == m.Name {
 			return e.value
 		}

@@ -16,14 +16,17 @@ import (
 type Registry interface {
 	// Register publishes a service (or a consumer) and keeps it published, over lost connections and sessions, until
 	// Unregister or Close. It returns nil once the entry is proved to be ours. When ctx ends first it returns the cause and
-	// goes on trying in the background, unless service has check=true, in which case it gives the entry up.
+	// goes on trying in the background, unless service has check=true, in which case it gives the entry up. A refusal that
+	// waiting cannot mend, such as missing rights, is returned at once. A service with dynamic=false stays in the registry
+	// when the process ends.
 	Register(ctx context.Context, service *url.URL) error
 	// Unregister takes the entry away; nil when it is gone.
 	Unregister(ctx context.Context, service *url.URL) error
 	// Subscribe delivers the lists that match service until ctx ends. It returns at once; notify is called from one
 	// goroutine at a time per subscription, the first time as soon as anything is known, and must not block for long.
 	Subscribe(ctx context.Context, service *url.URL, notify func(State)) error
-	// Close unregisters everything and ends all subscriptions; no notify runs after it returns.
+	// Close unregisters everything but what has dynamic=false, and ends all subscriptions; no notify runs after it returns.
+	// It waits for those that run, so that it must not be called from one.
 	Close() error
 }
 

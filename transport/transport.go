@@ -2,7 +2,12 @@
 //
 // A transport pushes: it hands what arrives to the Receiver of the connection, and says how much of it may be
 // forgotten by what Received returns. What is sent goes through a Line, which lets the first sender on an idle
-// connection write for all that arrive meanwhile.
+// connection write for all that arrive meanwhile; system calls cost more than anything else here, and calls per write
+// decide the speed.
+//
+// Folders hold the implementations: net (TCP and TLS), gnet (TCP with event loops, for very many connections), memory
+// (inside the process). They share Line, Inbound, Group and Accept, which are for implementations; users need Transport
+// and Frame.
 package transport
 
 import (
@@ -31,19 +36,22 @@ type Receiver interface {
 	// Received gets all bytes that have arrived and were not used yet. It returns how many of them it used; the rest comes
 	// again, at the front, with more behind it. b must not be kept. An error closes the connection with it as the cause.
 	Received(b []byte) (used int, err error)
-	// Closed is the last call: err is why, io.EOF when the peer closed, ErrClosed when this side did.
+	// Closed is the last call: err is why. It matches io.EOF when the peer closed, and is io.EOF when it did so in order;
+	// it is what this side gave to Close, or the error of Received, or ErrStalled.
 	Closed(err error)
 }
 
 // A Conn is one connection. Its methods are safe from any number of goroutines.
 type Conn interface {
 	// Send queues f and takes it over, whatever it returns; it is freed when its bytes have been handed to the socket.
-	// It does not block on the peer. An error means that no byte of f will be sent. With busy the sender lets other
-	// goroutines that are ready to run add their frames before it writes.
+	// It does not block on the peer: ErrFull says that too much is queued for it. An error means that no byte of f will
+	// be sent; without one, f is sent unless the connection ends before. With busy, which is for connections with more
+	// than one call in flight, the sender lets goroutines that can run add their frames before it writes.
 	Send(f *Frame, busy bool) error
-	// Wait returns a channel that is closed when the queue has room again; nil when it has room now.
+	// Wait returns a channel that is closed when the queue is half empty or the connection has ended; nil when that is so now.
 	Wait() <-chan struct{}
-	// Close ends the connection and drops what is queued. Receiver.Closed follows, once.
+	// Close ends the connection and drops what is queued. Receiver.Closed follows, once, from another goroutine. The first
+	// cause counts; nil is ErrClosed.
 	Close(cause error)
 	// Flush returns when all that was queued before has been handed to the socket, or an error ended the connection.
 	Flush(ctx context.Context) error
@@ -59,7 +67,8 @@ type Listener interface {
 	Close() error
 }
 
-// A Transport makes connections. All methods are safe from any number of goroutines.
+// A Transport makes connections. All methods are safe from any number of goroutines, but a Receiver must not call them:
+// its goroutine may be the one that they wait for.
 type Transport interface {
 	// Listen accepts connections at u's address. accept is called for each, before any byte of it is delivered.
 	Listen(u *url.URL, accept func(Conn) Receiver) (Listener, error)

@@ -253,8 +253,11 @@ func (c *conn) write() {
 	defer c.nc.Close()
 	for {
 		p, ok := c.out.next()
-		if !ok || !c.sleep(p.at) || !c.l.out.pass(c.gone) {
-			return
+		if !c.sleep(p.at) || !c.l.out.pass(c.gone) || !ok {
+			return // even the end of a connection has to pass
+		}
+		if p.last {
+			c.hurry()
 		}
 		if _, err := c.nc.Write(p.b); err != nil {
 			c.out.abandon()
@@ -283,10 +286,14 @@ func (c *conn) sleep(at time.Time) bool {
 // finishLocked ends a connection after what is queued has been sent. s.mu must be held.
 func (s *Server) finishLocked(c *conn) {
 	if s.leaveLocked(c) {
-		// Only a client that reads gets the rest; the error of a socket that is closed already does not matter.
-		_ = c.nc.SetWriteDeadline(time.Now().Add(flushLimit))
+		c.hurry()
 		c.out.end()
 	}
+}
+
+// hurry limits the time for the rest: only a client that reads gets it.
+func (c *conn) hurry() {
+	_ = c.nc.SetWriteDeadline(time.Now().Add(flushLimit)) // fails only if the socket is closed already
 }
 
 // cutLocked ends a connection at once. s.mu must be held.

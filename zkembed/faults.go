@@ -42,12 +42,10 @@ func (s *Server) consult(c *conn, q *request) Fault {
 	if hook == nil {
 		return Fault{}
 	}
-	s.mu.Lock()
 	session := int64(0)
-	if c.session != nil {
+	if c.session != nil { // set by this goroutine, once
 		session = c.session.id
 	}
-	s.mu.Unlock()
 	return (*hook)(Request{Session: session, Xid: q.xid, Op: q.op, Path: q.subject(), Number: number})
 }
 

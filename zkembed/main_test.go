@@ -2,8 +2,12 @@ package zkembed_test
 
 import (
 	"testing"
+	"time"
 
-	"go.uber.org/goleak"
+	"github.com/ferryrpc/ferry/internal/zktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// real serves the tests that leave it running.
+var real = zktest.Shared{Options: zktest.Options{Tick: 100 * time.Millisecond}}
+
+func TestMain(m *testing.M) { real.Main(m) }

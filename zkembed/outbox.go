@@ -22,8 +22,9 @@ type outbox struct {
 }
 
 type part struct {
-	b  []byte
-	at time.Time
+	b    []byte
+	at   time.Time
+	last bool // nothing more will be put
 }
 
 // put queues a copy of frame and returns how much is queued then.
@@ -34,7 +35,7 @@ func (o *outbox) put(frame []byte) int {
 		return 0
 	}
 	if n := len(o.parts); n == 0 || o.parts[n-1].at != o.notAt {
-		o.parts = append(o.parts, part{o.spare[:0], o.notAt})
+		o.parts = append(o.parts, part{b: o.spare[:0], at: o.notAt})
 		o.spare = nil
 	}
 	last := &o.parts[len(o.parts)-1]
@@ -55,6 +56,7 @@ func (o *outbox) next() (part, bool) {
 		return part{}, false
 	}
 	p := o.parts[0]
+	p.last = o.ended
 	o.parts = slices.Delete(o.parts, 0, 1)
 	return p, true
 }

@@ -216,6 +216,16 @@ func (r *raw) must(op int32, b body) (fields, []string) {
 	return p.body, events
 }
 
+// watch sets a watch on a node that need not exist.
+func (r *raw) watch(path string) {
+	if _, _, err := r.call(3, body{}.text(path).flag(true), 0); err != nil {
+		panic(err)
+	}
+}
+
+// ping proves that the session is alive, and begins its timeout anew.
+func (r *raw) ping() { r.events() }
+
 // events are those that came until a ping is answered.
 func (r *raw) events() []string {
 	_, events, err := r.call(11, nil, -2)

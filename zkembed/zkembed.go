@@ -78,8 +78,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// A Server holds nodes, sessions and watches, and serves them on its listeners. Its methods are safe for concurrent use;
-// none of them may be called from within the hook set by Intercept while it holds locks that other callers need.
+// A Server holds nodes, sessions and watches, and serves them on its listeners. Its methods are safe for concurrent use.
+// All but Close, which waits for every goroutine, may be called by the hook of Intercept too.
 type Server struct {
 	o         Options
 	hook      atomic.Pointer[func(Request) Fault]
@@ -116,14 +116,19 @@ func Start(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, stop: make(chan struct{}), open: openACL(), clock: newClock(), conns: map[*conn]struct{}{}, running: true}
-	s.maxPacket.Store(int64(o.MaxPacket))
-	s.resetLocked()
+	s := newServer(o)
 	if _, err := s.Listen(o.Addr); err != nil {
 		return nil, err
 	}
 	s.wg.Go(s.tick)
 	return s, nil
+}
+
+func newServer(o Options) *Server {
+	s := &Server{o: o, stop: make(chan struct{}), open: openACL(), clock: newClock(), conns: map[*conn]struct{}{}, running: true}
+	s.maxPacket.Store(int64(o.MaxPacket))
+	s.resetLocked()
+	return s
 }
 
 // Addr is the host:port of the first listener.

@@ -17,6 +17,7 @@ type order struct {
 	Role      string        `json:"role"` // server or client
 	Framework string        `json:"framework"`
 	Addr      string        `json:"addr"`
+	Registry  string        `json:"registry"` // for frameworks that use one
 	Point     point         `json:"point"`
 	Warm      time.Duration `json:"warm"`
 	Duration  time.Duration `json:"duration"`
@@ -55,11 +56,11 @@ func runChild(text string) int {
 		os.Exit(1)
 	})
 	in := json.NewDecoder(bufio.NewReader(os.Stdin))
-	entries, err := peer.Select(o.Framework)
+	f, err := o.framework()
 	if err == nil && o.Role == "server" {
-		err = serve(entries[0], o, in, out)
+		err = serve(f, o, in, out)
 	} else if err == nil {
-		err = drive(entries[0], o, in, out)
+		err = drive(f, o, in, out)
 	}
 	if err != nil {
 		out.Encode(say{Err: err.Error()})
@@ -68,8 +69,19 @@ func runChild(text string) int {
 	return 0
 }
 
+func (o order) framework() (peer.Framework, error) {
+	entries, err := peer.Select(o.Framework)
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := entries[0].Framework.(peer.Registered); ok {
+		return r.In(o.Registry), nil
+	}
+	return entries[0].Framework, nil
+}
+
 // serve runs the server's side: it reads its usage whenever it is asked.
-func serve(e peer.Entry, o order, in *json.Decoder, out *json.Encoder) error {
+func serve(e peer.Framework, o order, in *json.Decoder, out *json.Encoder) error {
 	var s peer.Service
 	stop, err := e.Serve(o.Addr, &s)
 	if err != nil {
@@ -101,7 +113,7 @@ func serve(e peer.Entry, o order, in *json.Decoder, out *json.Encoder) error {
 
 // drive runs the client's side: warm up, wait for go, measure, and keep the connections until the parent has read the
 // server's usage.
-func drive(e peer.Entry, o order, in *json.Decoder, out *json.Encoder) error {
+func drive(e peer.Framework, o order, in *json.Decoder, out *json.Encoder) error {
 	l, err := newLoad(e, o)
 	if err == peer.ErrUnsupported {
 		return out.Encode(say{Skip: true})

@@ -51,7 +51,7 @@ type caller struct {
 	now  time.Duration // since the start of the window: the end of the last call is the start of the next
 }
 
-func newLoad(e peer.Entry, o order) (*load, error) {
+func newLoad(e peer.Framework, o order) (*load, error) {
 	l := &load{o: o, payload: echo.Payload(o.Point.Size)}
 	for range o.Point.Conns {
 		c, err := e.Dial(o.Addr)

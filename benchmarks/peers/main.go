@@ -22,7 +22,8 @@
 // this program, lets the client warm up, reads the counters of both while nothing is in flight, lets the client call
 // for the set time, waits until the last call has ended, and reads the counters again. CPU is getrusage's of each
 // process, allocations are the runtime's, calls per write come from /proc/self/io (kitex writes by sendmsg, which is not
-// counted there: TCP segments stand for it).
+// counted there: TCP segments stand for it). Ferry's servers and callers meet through a ZooKeeper registry that the parent
+// keeps; no other framework gets one.
 //
 // # What it does not show
 //
@@ -41,6 +42,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -141,11 +143,19 @@ func (o options) do(ctx context.Context) error {
 	}
 	runs, err := pl.execute(ctx)
 	if len(runs) > 0 {
-		if err := o.publish(newReport(pl, runs)); err != nil {
-			return err
-		}
+		err = errors.Join(err, o.publish(newReport(pl, runs)), oursFailed(runs))
 	}
 	return err
+}
+
+// oursFailed is an error if Ferry failed in a run. A peer that fails is in the report only.
+func oursFailed(runs []run) error {
+	for _, r := range runs {
+		if r.Group == peer.Ours && r.Err != "" {
+			return fmt.Errorf("peers: %s failed at %s: %s", r.Framework, r.Point.ID, r.Err)
+		}
+	}
+	return nil
 }
 
 // publish writes the files, and prints the overview.

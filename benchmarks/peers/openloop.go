@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// tick is how far apart the times are at which messages may be due. Several are due at one tick when the rate is high.
+const tick = 100 * time.Microsecond
+
 // grace is how long an open loop goes on serving what was due in its window.
 const grace = 2 * time.Second
 
@@ -40,10 +43,11 @@ func (l *load) open(d time.Duration) (unserved int64) {
 }
 
 // generate puts the times into due as they come. It sleeps in the kernel on a thread of its own, because the runtime's
-// timers are as coarse as a millisecond when the process is idle.
+// timers are as coarse as a millisecond when the process is idle; ticks bound what that costs.
 func (l *load) generate(times []time.Duration, due chan<- time.Duration) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // ns; a refusal makes the sleep less exact, which the latency then shows
 	for i := 0; i < len(times); {
 		now := time.Since(l.start)
 		if wait := times[i] - now; wait > 0 {
@@ -56,7 +60,7 @@ func (l *load) generate(times []time.Duration, due chan<- time.Duration) {
 	}
 }
 
-// arrivals draws the times within d at which messages are due, rate of them per second on average.
+// arrivals draws the times within d at which messages are due, rate of them per second on average, on whole ticks.
 func arrivals(rate float64, d time.Duration) []time.Duration {
 	r := rand.New(rand.NewPCG(1, 2))
 	times := make([]time.Duration, 0, int(rate*d.Seconds()*1.1)+16)
@@ -66,6 +70,6 @@ func arrivals(rate float64, d time.Duration) []time.Duration {
 		if at >= d {
 			return times
 		}
-		times = append(times, at)
+		times = append(times, at.Truncate(tick)+tick)
 	}
 }

@@ -8,7 +8,15 @@ import (
 	"time"
 
 	"github.com/ferryrpc/ferry/benchmarks/peers/peer"
+	"github.com/ferryrpc/ferry/zkembed"
 )
+
+// bench is a plan at work.
+type bench struct {
+	plan
+	registry *zkembed.Server // nil if no framework uses one
+	runs     []run
+}
 
 // plan is what one start of the benchmark does.
 type plan struct {
@@ -28,51 +36,81 @@ var errSkip = errors.New("peers: not supported")
 // framework. The order turns by one each time, so that none always follows the same other. A run that fails is in the
 // report with its error, and ends nothing.
 func (pl plan) execute(ctx context.Context) ([]run, error) {
-	var runs []run
+	b := &bench{plan: pl}
+	for _, e := range pl.frameworks {
+		if _, ok := e.Framework.(peer.Registered); !ok || b.registry != nil {
+			continue
+		}
+		z, err := zkembed.Start(zkembed.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("peers: registry: %w", err)
+		}
+		defer z.Close()
+		b.registry = z
+	}
 	for _, p := range pl.points {
-		rate := pl.rate
-		if p.Kind == kindOpen && rate == 0 {
-			rate = bestPeerRate(runs) / 2
-		}
-		if p.Kind == kindOpen && rate == 0 {
-			return runs, fmt.Errorf("peers: the point %s needs -rate, or %s in the same run", p.ID, reference)
-		}
-		skip := map[string]bool{}
-		for rep := range pl.reps {
-			for i := range pl.frameworks {
-				e := pl.frameworks[(i+rep)%len(pl.frameworks)]
-				if !p.fits(e) || skip[e.Name()] {
-					continue
-				}
-				r, err := pl.once(ctx, e, p, rate)
-				if ctx.Err() != nil {
-					return runs, ctx.Err()
-				}
-				if err == errSkip {
-					skip[e.Name()] = true
-					continue
-				}
-				if err != nil {
-					r.Err = err.Error()
-				}
-				r.Framework, r.Group, r.Point, r.Rep = e.Name(), e.Group, p, rep+1
-				runs = append(runs, r)
-				fmt.Fprintln(pl.progress, r.line())
-			}
+		if err := b.point(ctx, p); err != nil {
+			return b.runs, err
 		}
 	}
-	return runs, nil
+	return b.runs, nil
+}
+
+// point does all repetitions of one point.
+func (b *bench) point(ctx context.Context, p point) error {
+	var rate float64
+	if p.Kind == kindOpen {
+		if rate = b.rate; rate == 0 {
+			rate = bestPeerRate(b.runs) / 2
+		}
+		if rate == 0 {
+			return fmt.Errorf("peers: the point %s needs -rate, or %s in the same run", p.ID, reference)
+		}
+	}
+	skip := map[string]bool{}
+	for rep := range b.reps {
+		for i := range b.frameworks {
+			e := b.frameworks[(i+rep)%len(b.frameworks)]
+			if !p.fits(e) || skip[e.Name()] {
+				continue
+			}
+			r, err := b.once(ctx, e, p, rate)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == errSkip {
+				skip[e.Name()] = true
+				continue
+			}
+			if err != nil {
+				r.Err = err.Error()
+			}
+			r.Framework, r.Group, r.Point, r.Rep, r.Rate = e.Name(), e.Group, p, rep+1, rate
+			b.runs = append(b.runs, r)
+			fmt.Fprintln(b.progress, r.line())
+		}
+	}
+	return nil
+}
+
+// order makes the order for a server. Each run has a root of its own in the registry, so that it sees no other's servers.
+func (b *bench) order(e peer.Entry, p point, rate float64) (order, error) {
+	addr, err := peer.FreeAddr()
+	o := order{Role: "server", Framework: e.Name(), Addr: addr, Point: p, Warm: b.warm, Duration: b.duration, Rate: rate}
+	if b.registry != nil {
+		o.Registry = fmt.Sprintf("zookeeper://%s?group=run%d&file-cache=false", b.registry.Addr(), len(b.runs))
+	}
+	return o, err
 }
 
 // once starts a server and a client, lets the client warm up, and measures both over the same calls: their counters are
 // read while nothing is in flight.
-func (pl plan) once(ctx context.Context, e peer.Entry, p point, rate float64) (run, error) {
+func (b *bench) once(ctx context.Context, e peer.Entry, p point, rate float64) (run, error) {
 	var r run
-	addr, err := peer.FreeAddr()
+	o, err := b.order(e, p, rate)
 	if err != nil {
 		return r, err
 	}
-	o := order{Role: "server", Framework: e.Name(), Addr: addr, Point: p, Warm: pl.warm, Duration: pl.duration, Rate: rate}
 	ctx, cancel := context.WithTimeout(ctx, childLife)
 	defer cancel()
 	server, err := startProcess(ctx, o)
@@ -110,10 +148,6 @@ func (pl plan) once(ctx context.Context, e peer.Entry, p point, rate float64) (r
 		return r, err
 	}
 	r = newRun(*done.Load, *done.Usage, after.Usage.Since(*before.Usage), e.Sendmsg)
-	r.Rate = rate
-	if p.Kind != kindOpen {
-		r.Rate = 0
-	}
 	if lost := sent - after.Notified; lost > 0 {
 		return r, fmt.Errorf("peers: %d of %d one-way calls did not arrive", lost, sent)
 	}

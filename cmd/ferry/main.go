@@ -1,6 +1,7 @@
 // Command ferry is the tool of the framework: one binary, one subcommand for each job.
 //
 //	ferry gen [flags] [folder | file.go | file.proto ...]	writes clients, service descriptions and codecs
+//	ferry dev [-addr host:port]	serves an embedded ZooKeeper for development
 //
 // A subcommand is a file of its own with one function that takes the arguments behind its name; commands lists them.
 package main
@@ -22,6 +23,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"gen", "write clients, service descriptions and codecs for Go interfaces and .proto files", runGen},
+		{"dev", "serve an embedded ZooKeeper for development", runDev},
 	}
 }
 

@@ -85,10 +85,13 @@ func (r *reacher) reach(t types.Type) {
 func (r *reacher) fields(st *types.Struct) {
 	for i := range st.NumFields() {
 		f := st.Field(i)
-		inner, isStruct := f.Type().Underlying().(*types.Struct)
+		inner, _ := embedded(f)
 		switch {
-		case f.Embedded() && isStruct && !isTime(f.Type()) && reflect.StructTag(st.Tag(i)).Get("java") == "":
-			r.fields(inner)
+		case f.Embedded() && inner != nil && reflect.StructTag(st.Tag(i)).Get("java") == "":
+			if !r.seen[inner] {
+				r.seen[inner] = true
+				r.fields(inner)
+			}
 		case f.Exported():
 			r.reach(f.Type())
 		}

@@ -87,25 +87,24 @@ func (m *packer) writeFields(fields []field) {
 			m.P("if %s {", full)
 		}
 		m.P("w.String(%q)", f.wire)
-		if len(f.guards) > 0 {
-			m.P("if %s {\nw.Nil()\n} else {", f.absent())
-		}
 		m.write("v."+f.path, f.typ)
-		if len(f.guards) > 0 {
-			m.P("}")
-		}
 		if full != "" {
 			m.P("}")
 		}
 	}
 }
 
-// kept prints the condition under which a field with omitempty is written; nothing when it always is.
+// kept prints the condition under which a field is written; nothing when it always is. Fields of an embedded pointer that
+// is nil are left out: the library writes them as nulls, and panics when it reads some of those.
 func (f *field) kept() string {
-	if !f.omit || len(f.guards) > 0 {
-		return ""
+	var list []string
+	for _, g := range f.guards {
+		list = append(list, "v."+g.path+" != nil")
 	}
-	return notEmpty("v."+f.path, f.typ)
+	if full := notEmpty("v."+f.path, f.typ); f.omit && full != "" {
+		list = append(list, full)
+	}
+	return strings.Join(list, " && ")
 }
 
 // notEmpty prints the condition under which omitempty keeps e; nothing when it always does.

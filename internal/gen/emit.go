@@ -31,7 +31,7 @@ func emit(p *pkg, f *file, o Options) ([]File, error) {
 		return files, nil
 	}
 	for _, s := range f.services {
-		path := filepath.Join(p.dir, strings.ToLower(s.obj.Name())+"_mock.go")
+		path := filepath.Join(shorten(p.dir), strings.ToLower(s.obj.Name())+"_mock.go")
 		if _, err := os.Stat(path); err == nil || p.types.Scope().Lookup(s.obj.Name()+"Mock") != nil {
 			continue
 		}

@@ -1,6 +1,9 @@
 package gen
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +18,7 @@ func greeter(methods ...string) string {
 // TestErrors: bad input gets one line with the place and what to do.
 func TestErrors(t *testing.T) {
 	ok := "Fine(ctx context.Context) error"
-	for _, c := range []struct{ name, source, want string }{
+	cases := []struct{ name, source, want string }{
 		{"no context", greeter("Hello(name string) error"), `in.go:8:13: Hello: the first parameter must be ctx context.Context`},
 		{"no parameters", greeter("Hello() error"), `in.go:8:2: Hello: the first parameter must be ctx context.Context`},
 		{"context not first", greeter("Hello(name string, ctx context.Context) error"), `in.go:8:13: Hello: the first parameter must be ctx context.Context`},
@@ -27,7 +30,7 @@ func TestErrors(t *testing.T) {
 		{"function", greeter("Hello(ctx context.Context, f []func()) error"), `in.go:8:31: Hello: parameter f is a function, which cannot travel`},
 		{"map key", greeter("Hello(ctx context.Context, m map[any]int) error"), `in.go:8:31: Hello: parameter m has any as map key: use a string, a boolean or a number`},
 		{"complex", greeter("Hello(ctx context.Context) (complex128, error)"), `in.go:8:30: Hello: the reply is complex128, which cannot travel`},
-		{"struct without exported fields", "package in\n\nimport (\n\t\"context\"\n\t\"math/big\"\n)\n\n//ferry:service a.G\ntype G interface{ A(ctx context.Context, r *big.Rat) error }\n", `in.go:9:42: A: parameter r is a math/big.Rat, which has no exported fields: nothing of it would travel`},
+		{"struct without exported fields", "package in\n\nimport (\n\t\"context\"\n\t\"math/big\"\n)\n\n//ferry:service a.G\ntype G interface{ A(ctx context.Context, r *big.Rat) error }\n", `in.go:9:44: A: parameter r is a math/big.Rat, which has no exported fields: nothing of it would travel`},
 		{"tag option", greeter("Hello(ctx context.Context, o *Order) error") + "type Order struct {\n\tA int `java:\"a,integer\"`\n}\n", "in.go:11:2: field A of Order has the unknown tag option integer: there are array, date, localdate,"},
 		{"tag option of another type", greeter("Hello(ctx context.Context, o *Order) error") + "type Order struct {\n\tA int `java:\",decimal\"`\n}\n", "in.go:11:2: field A of Order cannot be a decimal in Java: use a string, a *big.Rat, or a type with MarshalText and UnmarshalText"},
 		{"msgpack option", greeter("Hello(ctx context.Context, o *Order) error") + "type Order struct {\n\tA int `msgpack:\",as_array\"`\n}\n", "in.go:11:2: field A of Order has the msgpack tag option as_array, which generated code does not know"},
@@ -61,17 +64,39 @@ func TestErrors(t *testing.T) {
 		{"error without method", greeter(ok) + "//ferry:error com.example.NotFound\ntype NotFound struct{}\n", `in.go:11:6: NotFound has no method Error() string: //ferry:error marks errors`},
 		{"name taken", greeter(ok) + "type greeterClient int\n", `in.go:10:6: greeterClient is declared here, but in_ferry.go needs that name: rename it`},
 		{"syntax", "package in\n\nfunc {\n", `in.go:3:6: `},
-		{"nothing marked", "package in\n", `nothing to generate: put //ferry:service com.example.Greeter above an interface`},
 		{"two packages", greeter("A(ctx context.Context, p *P) error") + "//ferry:service org.other.S\ntype S interface{ B(ctx context.Context, p *P) error }\n\ntype P struct{}\n",
 			`in.go:13:6: P would be both com.example.P and org.other.P, as services of two Java packages use it: put //ferry:class above it`},
 		{"embedded", greeter("Missing"), `in.go:8:2: undefined: Missing`},
-	} {
+	}
+	dir, err := os.MkdirTemp("testdata", "tmp") // all cases in one go: loading is what takes the time
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for i, c := range cases {
+		sub := filepath.Join(dir, fmt.Sprintf("c%02d", i))
+		require.NoError(t, os.Mkdir(sub, 0o777))
+		require.NoError(t, os.WriteFile(filepath.Join(sub, "in.go"), []byte(c.source), 0o666))
+	}
+	files, err := Generate(Options{}, dir+"/...")
+	require.Error(t, err)
+	require.Empty(t, files, "nothing is written when anything is wrong")
+	lines := strings.Split(err.Error(), "\n")
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			_, err := Generate(Options{}, inPackage(t, c.source))
-			require.Error(t, err)
-			require.Contains(t, err.Error(), c.want)
-			require.NotContains(t, strings.TrimSpace(err.Error()), "\n", "one line for one mistake")
+			var own []string
+			for _, line := range lines {
+				if rest, ok := strings.CutPrefix(line, fmt.Sprintf("%s/c%02d/", dir, i)); ok {
+					own = append(own, rest)
+				}
+			}
+			require.Len(t, own, 1, "one line for one mistake")
+			require.Contains(t, own[0], c.want)
 		})
 	}
+}
+
+func TestNothingMarked(t *testing.T) {
+	_, err := Generate(Options{}, inPackage(t, "package in\n"))
+	require.ErrorContains(t, err, "nothing to generate: put //ferry:service com.example.Greeter above an interface")
+	_, err = Generate(Options{}, "testdata/missing")
+	require.ErrorContains(t, err, "no such file or directory")
 }

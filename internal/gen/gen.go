@@ -54,12 +54,18 @@ func (e *Error) Error() string {
 		return "gen: " + e.Msg
 	}
 	pos := e.Pos
+	pos.Filename = shorten(pos.Filename)
+	return pos.String() + ": " + e.Msg
+}
+
+// shorten returns a path as seen from the working directory, when that is shorter.
+func shorten(path string) string {
 	if wd, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(wd, pos.Filename); err == nil && len(rel) < len(pos.Filename) {
-			pos.Filename = rel
+		if rel, err := filepath.Rel(wd, path); err == nil && len(rel) < len(path) {
+			return rel
 		}
 	}
-	return pos.String() + ": " + e.Msg
+	return path
 }
 
 // Generate reads the sources and returns the files that belong to them, sorted by source. An argument is a folder, a
@@ -122,5 +128,5 @@ func generated(content []byte) bool {
 
 // outputName returns the name of the file that answers a source file.
 func outputName(source string) string {
-	return strings.TrimSuffix(source, filepath.Ext(source)) + "_ferry.go"
+	return strings.TrimSuffix(shorten(source), filepath.Ext(source)) + "_ferry.go"
 }

@@ -105,8 +105,8 @@ func brokenSource(l *packages.Package) error {
 	var errs []error
 	for _, e := range l.Errors {
 		switch {
-		case e.Kind == packages.ParseError:
-			errs = append(errs, errors.New(e.Pos+": "+e.Msg))
+		case e.Kind == packages.ParseError && len(errs) == 0: // the first is the cause, what follows is confusion
+			errs = append(errs, errors.New(shorten(e.Pos)+": "+e.Msg))
 		case e.Kind == packages.ListError && len(l.Syntax) == 0:
 			errs = append(errs, errors.New("gen: "+strings.TrimSpace(e.Msg)))
 		}

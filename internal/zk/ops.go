@@ -131,14 +131,9 @@ func (c *Client) Exists(ctx context.Context, path string, w *Watch) (Stat, bool,
 	a, err := do(ctx, c, op{name: "exists", path: path, read: true}, func(l *link) (a answer, err error) {
 		p := l.watch(watchKey{path, false}, w)
 		defer func() { p.settle(err == nil) }()
-		var s *gozk.Stat
-		if p.set {
-			a.found, s, _, err = l.lib.ExistsW(path)
-		} else {
-			a.found, s, err = l.lib.Exists(path)
-		}
-		if err == nil && a.found {
-			a.stat = statOf(s)
+		found, s, err := l.lib.Exists(path)
+		if err == nil && found {
+			a = answer{statOf(s), true}
 		}
 		return a, err
 	}, nil)
@@ -154,14 +149,9 @@ func (c *Client) Get(ctx context.Context, path string, w *Watch) ([]byte, Stat, 
 	a, err := do(ctx, c, op{name: "get", path: path, read: true}, func(l *link) (a answer, err error) {
 		p := l.watch(watchKey{path, false}, w)
 		defer func() { p.settle(err == nil) }()
-		var s *gozk.Stat
-		if p.set {
-			a.data, s, _, err = l.lib.GetW(path)
-		} else {
-			a.data, s, err = l.lib.Get(path)
-		}
+		data, s, err := l.lib.Get(path)
 		if err == nil {
-			a.stat = statOf(s)
+			a = answer{data, statOf(s)}
 		}
 		return a, err
 	}, nil)
@@ -174,11 +164,7 @@ func (c *Client) Children(ctx context.Context, path string, w *Watch) ([]string,
 	return do(ctx, c, op{name: "list", path: path, read: true}, func(l *link) (names []string, err error) {
 		p := l.watch(watchKey{path, true}, w)
 		defer func() { p.settle(err == nil) }()
-		if p.set {
-			names, _, _, err = l.lib.ChildrenW(path)
-		} else {
-			names, _, err = l.lib.Children(path)
-		}
+		names, _, err = l.lib.Children(path)
 		return names, err
 	}, nil)
 }

@@ -14,133 +14,140 @@ import (
 )
 
 func TestSessionSurvivesCuts(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, 2*time.Second)
-	ctx := within(t, 30*time.Second)
-	gen := session(t, c)
-	_, err := c.Create(ctx, Node{Path: "/cuts/own", Session: gen, Parents: true})
-	require.NoError(t, err)
-
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range 4 { // reads and watches under way at every cut, which is when the library's own race would show
-		wg.Go(func() {
-			w := NewWatch(func(Event) {})
-			defer w.Stop()
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				_, err := c.Children(ctx, "/cuts", w)
-				require.NoError(t, err)
-				_, _, err = c.Exists(ctx, fmt.Sprintf("/cuts/none-%d-%d", i, n%50), w)
-				require.NoError(t, err)
-			}
-		})
-	}
-	for range 10 {
-		d.cut()
-		_, _, err := c.Exists(ctx, "/cuts/own", nil)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 1500*time.Millisecond)
+		ctx := within(t, 30*time.Second)
+		gen := session(t, c)
+		_, err := c.Create(ctx, Node{Path: "/cuts/own", Session: gen, Parents: true})
 		require.NoError(t, err)
-	}
-	close(stop)
-	wg.Wait()
-	require.True(t, gen.Alive())
-	require.Same(t, gen, session(t, c))
-	stat, found, err := c.Exists(ctx, "/cuts/own", nil)
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, gen.ID(), stat.Owner)
+
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range 4 { // reads and watches under way at every cut, which is when the library's own race would show
+			wg.Go(func() {
+				w := NewWatch(func(Event) {})
+				defer w.Stop()
+				for n := 0; ; n++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					_, err := c.Children(ctx, "/cuts", w)
+					require.NoError(t, err)
+					_, _, err = c.Exists(ctx, fmt.Sprintf("/cuts/none-%d-%d", i, n%50), w)
+					require.NoError(t, err)
+				}
+			})
+		}
+		for range 6 {
+			d.cut()
+			_, _, err := c.Exists(ctx, "/cuts/own", nil)
+			require.NoError(t, err)
+		}
+		close(stop)
+		wg.Wait()
+		require.True(t, gen.Alive())
+		require.Same(t, gen, session(t, c))
+		stat, found, err := c.Exists(ctx, "/cuts/own", nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, gen.ID(), stat.Owner)
+	})
 }
 
 func TestReconnectionIsQuick(t *testing.T) {
-	c, d := openDialer(t, real.Server(t).Addr(), 3*time.Second)
-	session(t, c)
-	d.cut()
-	began := time.Now()
-	_, _, err := c.Exists(within(t, 5*time.Second), "/", nil)
-	require.NoError(t, err)
-	require.Less(t, time.Since(began), 900*time.Millisecond, "the library alone sleeps a second")
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 3*time.Second)
+		session(t, c)
+		d.cut()
+		began := time.Now()
+		_, _, err := c.Exists(within(t, 5*time.Second), "/", nil)
+		require.NoError(t, err)
+		require.Less(t, time.Since(began), 900*time.Millisecond, "the library alone sleeps a second")
+	})
 }
 
 func TestExpiredSessionEndsItsGeneration(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, 3*time.Second)
-	ctx := within(t, 20*time.Second)
-	gen := session(t, c)
-	_, err := c.Create(ctx, Node{Path: "/expiry", Session: gen})
-	require.NoError(t, err)
-	d.expire(t, addr)
-	waitDone(t, gen.Context(), 5*time.Second)
-	require.ErrorIs(t, context.Cause(gen.Context()), ErrSessionEnded)
-	require.False(t, gen.Alive())
-
-	_, err = c.Create(ctx, Node{Path: "/crossing", Session: gen})
-	require.ErrorIs(t, err, ErrSessionEnded, "a request crossed into the next session")
-	next := session(t, c)
-	require.NotEqual(t, gen.ID(), next.ID())
-	for _, path := range []string{"/expiry", "/crossing"} {
-		_, found, err := c.Exists(ctx, path, nil)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 3*time.Second)
+		ctx := within(t, 20*time.Second)
+		gen := session(t, c)
+		_, err := c.Create(ctx, Node{Path: "/expiry", Session: gen})
 		require.NoError(t, err)
-		require.False(t, found, path)
-	}
+		d.expire(t, addr)
+		waitDone(t, gen.Context(), 5*time.Second)
+		require.ErrorIs(t, context.Cause(gen.Context()), ErrSessionEnded)
+		require.False(t, gen.Alive())
+
+		_, err = c.Create(ctx, Node{Path: "/crossing", Session: gen})
+		require.ErrorIs(t, err, ErrSessionEnded, "a request crossed into the next session")
+		next := session(t, c)
+		require.NotEqual(t, gen.ID(), next.ID())
+		for _, path := range []string{"/expiry", "/crossing"} {
+			_, found, err := c.Exists(ctx, path, nil)
+			require.NoError(t, err)
+			require.False(t, found, path)
+		}
+	})
 }
 
 // A request that waits for a connection while its session ends at the server must not be carried out by the next one.
 func TestWaitingRequestDoesNotCrossSessions(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, 4*time.Second)
-	gen := session(t, c)
-	d.setMute(true)
-	d.cut()
-	require.Eventually(t, func() bool { return !c.Status().Connected }, 5*time.Second, time.Millisecond)
-	done := make(chan error, 1)
-	go func() {
-		_, err := c.Create(within(t, 20*time.Second), Node{Path: "/waiting", Session: gen})
-		done <- err
-	}()
-	d.expire(t, addr)
-	d.setMute(false)
-	require.ErrorIs(t, <-done, ErrSessionEnded)
-	session(t, c)
-	_, found, err := c.Exists(within(t, 5*time.Second), "/waiting", nil)
-	require.NoError(t, err)
-	require.False(t, found)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 4*time.Second)
+		gen := session(t, c)
+		d.setMute(true)
+		d.cut()
+		require.Eventually(t, func() bool { return !c.Status().Connected }, 5*time.Second, time.Millisecond)
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Create(within(t, 20*time.Second), Node{Path: "/waiting", Session: gen})
+			done <- err
+		}()
+		d.expire(t, addr)
+		d.setMute(false)
+		require.ErrorIs(t, <-done, ErrSessionEnded)
+		session(t, c)
+		_, found, err := c.Exists(within(t, 5*time.Second), "/waiting", nil)
+		require.NoError(t, err)
+		require.False(t, found)
+	})
 }
 
 func TestLeaseEndsBeforeTheServerLetsGo(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, time.Second)
-	other := open(t, Config{Addresses: []string{addr}})
-	ctx := within(t, 20*time.Second)
-	gen := session(t, c)
-	_, err := c.Create(ctx, Node{Path: "/lease", Session: gen})
-	require.NoError(t, err)
-	w, events := WatchChan()
-	_, found, err := other.Exists(ctx, "/lease", w)
-	require.NoError(t, err)
-	require.True(t, found)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, time.Second)
+		other := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 20*time.Second)
+		gen := session(t, c)
+		_, err := c.Create(ctx, Node{Path: "/lease", Session: gen})
+		require.NoError(t, err)
+		w, events := WatchChan()
+		_, found, err := other.Exists(ctx, "/lease", w)
+		require.NoError(t, err)
+		require.True(t, found)
 
-	d.setMute(true) // also every later connection
-	ended := make(chan time.Time, 1)
-	go func() { <-gen.Context().Done(); ended <- time.Now() }()
-	require.Equal(t, Deleted, waitEvent(t, events).Type)
-	gone := time.Now()
-	select {
-	case at := <-ended:
-		require.True(t, at.Before(gone))
-		t.Logf("the lease ended %v before the node was deleted", gone.Sub(at))
-	default:
-		require.Fail(t, "the generation outlived its node")
-	}
-	require.ErrorIs(t, context.Cause(gen.Context()), errLease)
-	d.setMute(false)
-	require.NotEqual(t, gen.ID(), session(t, c).ID())
+		d.setMute(true) // also every later connection
+		ended := make(chan time.Time, 1)
+		go func() { <-gen.Context().Done(); ended <- time.Now() }()
+		require.Equal(t, Deleted, waitEvent(t, events).Type)
+		gone := time.Now()
+		select {
+		case at := <-ended:
+			require.True(t, at.Before(gone))
+			t.Logf("the lease ended %v before the node was deleted", gone.Sub(at))
+		default:
+			require.Fail(t, "the generation outlived its node")
+		}
+		require.ErrorIs(t, context.Cause(gen.Context()), errLease)
+		d.setMute(false)
+		require.NotEqual(t, gen.ID(), session(t, c).ID())
+	})
 }
 
 func TestSilenceShorterThanTheSessionGivesANewGenerationOfTheSameSession(t *testing.T) {
+	t.Parallel()
 	server := zktest.Start(t, zktest.Options{})
 	c, _ := openDialer(t, server.Addr(), time.Second)
 	ctx := within(t, 20*time.Second)
@@ -161,6 +168,7 @@ func TestSilenceShorterThanTheSessionGivesANewGenerationOfTheSameSession(t *test
 }
 
 func TestRestartedServer(t *testing.T) {
+	t.Parallel()
 	server := zktest.Start(t, zktest.Options{Sync: true})
 	c, _ := openDialer(t, server.Addr(), 3*time.Second)
 	ctx := within(t, 60*time.Second)
@@ -204,56 +212,59 @@ func TestSilentServerDoesNotEatTheSession(t *testing.T) {
 }
 
 func TestAbandonedEphemeralCreateIsTakenBack(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, 10*time.Second)
-	other := open(t, Config{Addresses: []string{addr}})
-	gen := session(t, c)
-	w, events := WatchChan()
-	_, found, err := other.Exists(within(t, 5*time.Second), "/abandoned", w)
-	require.NoError(t, err)
-	require.False(t, found)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 10*time.Second)
+		other := open(t, Config{Addresses: []string{addr}})
+		gen := session(t, c)
+		w, events := WatchChan()
+		_, found, err := other.Exists(within(t, 5*time.Second), "/abandoned", w)
+		require.NoError(t, err)
+		require.False(t, found)
 
-	release := d.holdReplies()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		_, err := c.Create(ctx, Node{Path: "/abandoned", Session: gen})
-		done <- err
-	}()
-	require.Equal(t, Created, waitEvent(t, events).Type)
-	_, found, err = other.Exists(within(t, 5*time.Second), "/abandoned", w)
-	require.NoError(t, err)
-	require.True(t, found)
-	cancel()
-	err = <-done
-	require.ErrorIs(t, err, ErrAbandoned)
-	require.ErrorIs(t, err, context.Canceled)
-	release()
-	require.Equal(t, Deleted, waitEvent(t, events).Type)
+		release := d.holdReplies()
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Create(ctx, Node{Path: "/abandoned", Session: gen})
+			done <- err
+		}()
+		require.Equal(t, Created, waitEvent(t, events).Type)
+		_, found, err = other.Exists(within(t, 5*time.Second), "/abandoned", w)
+		require.NoError(t, err)
+		require.True(t, found)
+		cancel()
+		err = <-done
+		require.ErrorIs(t, err, ErrAbandoned)
+		require.ErrorIs(t, err, context.Canceled)
+		release()
+		require.Equal(t, Deleted, waitEvent(t, events).Type)
+	})
 }
 
 func TestCloseEndsTheSessionAtOnce(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, err := Open(Config{Addresses: []string{addr}})
-	require.NoError(t, err)
-	other := open(t, Config{Addresses: []string{addr}})
-	ctx := within(t, 10*time.Second)
-	gen := session(t, c)
-	_, err = c.Create(ctx, Node{Path: "/closing", Session: gen})
-	require.NoError(t, err)
-	w, events := WatchChan()
-	_, _, err = other.Exists(ctx, "/closing", w)
-	require.NoError(t, err)
-	require.NoError(t, c.Close())
-	require.Equal(t, Deleted, waitEvent(t, events).Type)
-	waitDone(t, gen.Context(), time.Second)
-	_, _, err = c.Exists(ctx, "/", nil)
-	require.ErrorIs(t, err, ErrClosed)
-	_, err = c.Session(ctx)
-	require.ErrorIs(t, err, ErrClosed)
+	both(t, func(t *testing.T, addr string) {
+		c, err := Open(Config{Addresses: []string{addr}})
+		require.NoError(t, err)
+		other := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 10*time.Second)
+		gen := session(t, c)
+		_, err = c.Create(ctx, Node{Path: "/closing", Session: gen})
+		require.NoError(t, err)
+		w, events := WatchChan()
+		_, _, err = other.Exists(ctx, "/closing", w)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.Equal(t, Deleted, waitEvent(t, events).Type)
+		waitDone(t, gen.Context(), time.Second)
+		_, _, err = c.Exists(ctx, "/", nil)
+		require.ErrorIs(t, err, ErrClosed)
+		_, err = c.Session(ctx)
+		require.ErrorIs(t, err, ErrClosed)
+	})
 }
 
 func TestEnsembleMemberDies(t *testing.T) {
+	t.Parallel()
 	e := zktest.StartEnsemble(t, zktest.Options{})
 	c := open(t, Config{Addresses: splitAddresses(e.Addr()), SessionTimeout: 4 * time.Second})
 	ctx := within(t, 30*time.Second)

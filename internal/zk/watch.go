@@ -91,6 +91,7 @@ type watchKey struct {
 // are here, since a server's watch cannot be taken back.
 type watchSet struct {
 	watches map[*Watch]struct{}
+	setting int  // reads under way that are to set a watch at the server
 	armed   bool // a watch is at the server and has not fired
 	fired   int  // how often it has fired
 }
@@ -120,6 +121,9 @@ func (l *link) watch(key watchKey, w *Watch) pending {
 	}
 	s.watches[w] = struct{}{}
 	p.fired, p.set = s.fired, !s.armed
+	if p.set {
+		s.setting++
+	}
 	return p
 }
 
@@ -128,16 +132,26 @@ func (p pending) settle(ok bool) {
 	if p.w == nil {
 		return
 	}
+	p.l.mu.Lock()
+	s := p.l.watches[p.key]
+	if p.set {
+		s.setting--
+		// An event that overtook us may have been this watch's: then nobody knows whether it is still there.
+		s.armed = s.armed || ok && s.fired == p.fired
+	}
+	p.l.mu.Unlock()
 	if !ok {
 		p.w.at(p.key, nil)
 		p.l.unwatch(p.key, p.w)
-		return
 	}
-	p.l.mu.Lock()
-	defer p.l.mu.Unlock()
-	if s := p.l.watches[p.key]; s != nil && p.set && s.fired == p.fired {
-		s.armed = true // otherwise an event overtook us, and nobody knows whether it was this watch's
-	}
+}
+
+// asks says whether a read that is being sent is to set a watch.
+func (l *link) asks(key watchKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.watches[key]
+	return s != nil && s.setting > 0
 }
 
 func (l *link) unwatch(key watchKey, w *Watch) {
@@ -145,7 +159,7 @@ func (l *link) unwatch(key watchKey, w *Watch) {
 	defer l.mu.Unlock()
 	if s := l.watches[key]; s != nil {
 		delete(s.watches, w)
-		if len(s.watches) == 0 && !s.armed {
+		if len(s.watches) == 0 && !s.armed && s.setting == 0 {
 			delete(l.watches, key)
 		}
 	}

@@ -14,16 +14,24 @@ import (
 //	0      4    8         16     20
 //	|length|xid |op ...            requests; length counts from the xid
 //	|length|xid |zxid     |error|  replies; xid -1 is an event, -2 answers a ping
+//
+// What exists, getData and getChildren2 ask for is an int32 length, the path, and one byte that sets a watch.
 const (
-	replyHead = 16
-	maxFrame  = 16 << 20 // a reply; 10,000 providers with 1 KiB names fit
-	xidPing   = -2
-	opClose   = -11
+	replyHead     = 16
+	maxFrame      = 16 << 20 // a reply; 10,000 providers with 1 KiB names fit
+	xidPing       = -2
+	opExists      = 3
+	opGetData     = 4
+	opGetChildren = 12
+	opClose       = -11
 )
 
 // A wire is the net.Conn that the library sees. It answers the library's handshake itself, as that is done before, notes
 // what is sent and answered, and lets the library end in order when the TCP connection is lost: from then on writes
 // vanish, and the library's closing request is answered here.
+//
+// It also sets the watches: the library is asked for plain reads and keeps no watch, as it never forgets one that does not
+// fire, and races with itself over those it has.
 type wire struct {
 	net.Conn
 	l *link
@@ -64,10 +72,29 @@ func (w *wire) Write(b []byte) (int, error) {
 	if w.l.failed() {
 		return len(b), nil
 	}
-	if _, err := w.Conn.Write(b); err != nil {
+	frame := b
+	if key, ok := readsOf(b); ok && w.l.asks(key) {
+		frame = append([]byte(nil), b...)
+		frame[len(frame)-1] = 1
+	}
+	if _, err := w.Conn.Write(frame); err != nil {
 		w.l.fail(err)
 	}
 	return len(b), nil
+}
+
+// readsOf returns what a request reads, if it is one that can set a watch.
+func readsOf(frame []byte) (watchKey, bool) {
+	const head = 4 + 8 + 4 // length, xid and op, length of the path
+	if len(frame) <= head {
+		return watchKey{}, false
+	}
+	switch op := int32(binary.BigEndian.Uint32(frame[8:])); op {
+	case opExists, opGetData, opGetChildren:
+		path := frame[head : len(frame)-1]
+		return watchKey{string(path), op == opGetChildren}, int(binary.BigEndian.Uint32(frame[12:])) == len(path)
+	}
+	return watchKey{}, false
 }
 
 // note keeps the time at which a request leaves.

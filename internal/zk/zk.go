@@ -7,7 +7,8 @@
 //
 //	Client   one session; run dials, shakes hands, and goes on after every loss          (goroutine run)
 //	link     one TCP connection that has a session, with a library connection of its own (goroutines of the library)
-//	wire     the net.Conn between both: it notes when requests left, so that replies prove how long the session lives
+//	wire     the net.Conn between both: it sets watches, and notes when requests left, so that replies prove how long
+//	         the session lives
 //	watchdog ends the generation when that proof runs out                                (goroutine watchdog)
 //
 //	             refused, timed out                    lost
@@ -16,9 +17,9 @@
 //	   |-- session known, accepted: the same generation goes on ----|
 //	   |-- session unknown, or the servers' history is older: generation ended, new session
 //
-// A library connection lives exactly as long as one TCP connection. It therefore never restores watches or repeats
-// requests by itself, and its known data race at reconnection cannot happen. Users re-read what they watch after an
-// event of type Lost.
+// A library connection lives exactly as long as one TCP connection, and knows of no watch. It therefore never restores
+// watches or repeats requests by itself, and its data race over both cannot happen. Users read again what they watch
+// after an event of type Lost.
 //
 // A Generation is a time in which one session was provably alive: its context ends before the servers can give what the
 // session holds to somebody else. Ephemeral nodes are made in a generation and never in another one.
@@ -122,8 +123,8 @@ type Client struct {
 	session  int64
 	password []byte
 	zxid     int64 // newest transaction seen
-	next     int // index of the address to try next
-	refusals int // rounds in which every server hung up on our session
+	next     int   // index of the address to try next
+	refusals int   // rounds in which every server hung up on our session
 }
 
 // Open starts a client and returns at once; it connects in the background. A config that cannot work is an error.

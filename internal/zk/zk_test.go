@@ -20,6 +20,11 @@ var real zktest.Shared
 
 func TestMain(m *testing.M) { real.Main(m) }
 
+// both runs a test on the embedded server and on the real one.
+func both(t *testing.T, run func(t *testing.T, addr string)) {
+	real.Both(t, func(t *testing.T, z zktest.Target) { run(t, z.Addr()) })
+}
+
 // dialer is a Config.Dial whose connections can be cut, made deaf and mute.
 type dialer struct {
 	mu       sync.Mutex // guards the following
@@ -172,119 +177,124 @@ func waitEvent(t testing.TB, events <-chan Event) Event {
 }
 
 func TestOperations(t *testing.T) {
-	c := open(t, Config{Addresses: []string{real.Server(t).Addr()}})
-	ctx := within(t, 20*time.Second)
+	both(t, func(t *testing.T, addr string) {
+		c := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 20*time.Second)
 
-	_, err := c.Create(ctx, Node{Path: "/ops/a/b"})
-	require.ErrorIs(t, err, ErrNoNode)
-	path, err := c.Create(ctx, Node{Path: "/ops/a/b", Data: []byte("one"), Parents: true})
-	require.NoError(t, err)
-	require.Equal(t, "/ops/a/b", path)
-	_, err = c.Create(ctx, Node{Path: "/ops/a/b", Parents: true})
-	require.ErrorIs(t, err, ErrNodeExists)
+		_, err := c.Create(ctx, Node{Path: "/ops/a/b"})
+		require.ErrorIs(t, err, ErrNoNode)
+		path, err := c.Create(ctx, Node{Path: "/ops/a/b", Data: []byte("one"), Parents: true})
+		require.NoError(t, err)
+		require.Equal(t, "/ops/a/b", path)
+		_, err = c.Create(ctx, Node{Path: "/ops/a/b", Parents: true})
+		require.ErrorIs(t, err, ErrNodeExists)
 
-	stat, err := c.Set(ctx, "/ops/a/b", []byte("two"), 0)
-	require.NoError(t, err)
-	require.EqualValues(t, 1, stat.Version)
-	_, err = c.Set(ctx, "/ops/a/b", nil, 0)
-	require.ErrorIs(t, err, ErrBadVersion)
-	data, stat, err := c.Get(ctx, "/ops/a/b", nil)
-	require.NoError(t, err)
-	require.Equal(t, "two", string(data))
-	require.Greater(t, stat.Modified, stat.Created)
-	_, _, err = c.Get(ctx, "/ops/none", nil)
-	require.ErrorIs(t, err, ErrNoNode)
-	require.Equal(t, "zk: get /ops/none: no such node", err.Error())
+		stat, err := c.Set(ctx, "/ops/a/b", []byte("two"), 0)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, stat.Version)
+		_, err = c.Set(ctx, "/ops/a/b", nil, 0)
+		require.ErrorIs(t, err, ErrBadVersion)
+		data, stat, err := c.Get(ctx, "/ops/a/b", nil)
+		require.NoError(t, err)
+		require.Equal(t, "two", string(data))
+		require.Greater(t, stat.Modified, stat.Created)
+		_, _, err = c.Get(ctx, "/ops/none", nil)
+		require.ErrorIs(t, err, ErrNoNode)
+		require.Equal(t, "zk: get /ops/none: no such node", err.Error())
 
-	first, err := c.Create(ctx, Node{Path: "/ops/seq/n-", Parents: true, Sequence: true, Session: session(t, c)})
-	require.NoError(t, err)
-	second, err := c.Create(ctx, Node{Path: "/ops/seq/n-", Sequence: true, Session: session(t, c)})
-	require.NoError(t, err)
-	require.Less(t, first, second)
-	stat, found, err := c.Exists(ctx, first, nil)
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, session(t, c).ID(), stat.Owner)
-	names, err := c.Children(ctx, "/ops/seq", nil)
-	require.NoError(t, err)
-	require.Len(t, names, 2)
+		first, err := c.Create(ctx, Node{Path: "/ops/seq/n-", Parents: true, Sequence: true, Session: session(t, c)})
+		require.NoError(t, err)
+		second, err := c.Create(ctx, Node{Path: "/ops/seq/n-", Sequence: true, Session: session(t, c)})
+		require.NoError(t, err)
+		require.Less(t, first, second)
+		stat, found, err := c.Exists(ctx, first, nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, session(t, c).ID(), stat.Owner)
+		names, err := c.Children(ctx, "/ops/seq", nil)
+		require.NoError(t, err)
+		require.Len(t, names, 2)
 
-	require.ErrorIs(t, c.Delete(ctx, "/ops/seq", AnyVersion), ErrNotEmpty)
-	require.ErrorIs(t, c.Delete(ctx, "/ops/a/b", 7), ErrBadVersion)
-	require.NoError(t, c.Delete(ctx, "/ops/a/b", 1))
-	_, found, err = c.Exists(ctx, "/ops/a/b", nil)
-	require.NoError(t, err)
-	require.False(t, found)
-	require.NoError(t, c.Sync(ctx, "/ops"))
-	_, err = c.Create(ctx, Node{Path: "/ops/box", Container: true})
-	require.NoError(t, err)
-	_, err = c.Create(ctx, Node{Path: "no/slash"})
-	require.ErrorIs(t, err, ErrBadPath)
+		require.ErrorIs(t, c.Delete(ctx, "/ops/seq", AnyVersion), ErrNotEmpty)
+		require.ErrorIs(t, c.Delete(ctx, "/ops/a/b", 7), ErrBadVersion)
+		require.NoError(t, c.Delete(ctx, "/ops/a/b", 1))
+		_, found, err = c.Exists(ctx, "/ops/a/b", nil)
+		require.NoError(t, err)
+		require.False(t, found)
+		require.NoError(t, c.Sync(ctx, "/ops"))
+		_, err = c.Create(ctx, Node{Path: "/ops/box", Container: true})
+		require.NoError(t, err)
+		_, err = c.Create(ctx, Node{Path: "no/slash"})
+		require.ErrorIs(t, err, ErrBadPath)
+	})
 }
 
 func TestMultiIsAllOrNothing(t *testing.T) {
-	c := open(t, Config{Addresses: []string{real.Server(t).Addr()}})
-	ctx := within(t, 20*time.Second)
-	_, err := c.Create(ctx, Node{Path: "/multi"})
-	require.NoError(t, err)
-	paths, err := c.Multi(ctx, CheckOp("/multi", 0), CreateOp(Node{Path: "/multi/a", Session: session(t, c)}), SetOp("/multi", []byte("x"), 0))
-	require.NoError(t, err)
-	require.Equal(t, "/multi/a", paths[1])
-	_, err = c.Multi(ctx, DeleteOp("/multi/a", AnyVersion), CreateOp(Node{Path: "/multi/a"}), CheckOp("/multi", 0))
-	require.ErrorIs(t, err, ErrBadVersion)
-	require.ErrorContains(t, err, "part 2, /multi: ")
-	stat, found, err := c.Exists(ctx, "/multi/a", nil)
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, session(t, c).ID(), stat.Owner)
+	both(t, func(t *testing.T, addr string) {
+		c := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 20*time.Second)
+		_, err := c.Create(ctx, Node{Path: "/multi"})
+		require.NoError(t, err)
+		paths, err := c.Multi(ctx, CheckOp("/multi", 0), CreateOp(Node{Path: "/multi/a", Session: session(t, c)}), SetOp("/multi", []byte("x"), 0))
+		require.NoError(t, err)
+		require.Equal(t, "/multi/a", paths[1])
+		_, err = c.Multi(ctx, DeleteOp("/multi/a", AnyVersion), CreateOp(Node{Path: "/multi/a"}), CheckOp("/multi", 0))
+		require.ErrorIs(t, err, ErrBadVersion)
+		require.ErrorContains(t, err, "part 2, /multi: ")
+		stat, found, err := c.Exists(ctx, "/multi/a", nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, session(t, c).ID(), stat.Owner)
+	})
 }
 
 func TestWatchesFireOncePerRead(t *testing.T) {
-	addr := real.Server(t).Addr()
-	c, d := openDialer(t, addr, 5*time.Second)
-	other := open(t, Config{Addresses: []string{addr}})
-	ctx := within(t, 20*time.Second)
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 5*time.Second)
+		other := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 20*time.Second)
 
-	w, events := WatchChan()
-	_, found, err := c.Exists(ctx, "/watch", w)
-	require.NoError(t, err)
-	require.False(t, found)
-	_, err = other.Create(ctx, Node{Path: "/watch"})
-	require.NoError(t, err)
-	require.Equal(t, Event{Created, "/watch"}, waitEvent(t, events))
+		w, events := WatchChan()
+		_, found, err := c.Exists(ctx, "/watch", w)
+		require.NoError(t, err)
+		require.False(t, found)
+		_, err = other.Create(ctx, Node{Path: "/watch"})
+		require.NoError(t, err)
+		require.Equal(t, Event{Created, "/watch"}, waitEvent(t, events))
 
-	_, _, err = c.Get(ctx, "/watch", w)
-	require.NoError(t, err)
-	w2, events2 := WatchChan()
-	_, _, err = c.Get(ctx, "/watch", w2) // shares the watch that is at the server
-	require.NoError(t, err)
-	w3, events3 := WatchChan()
-	_, _, err = c.Get(ctx, "/watch", w3)
-	require.NoError(t, err)
-	w3.Stop()
-	_, err = other.Set(ctx, "/watch", []byte("1"), AnyVersion)
-	require.NoError(t, err)
-	require.Equal(t, Event{DataChanged, "/watch"}, waitEvent(t, events))
-	require.Equal(t, Event{DataChanged, "/watch"}, waitEvent(t, events2))
-	_, err = other.Set(ctx, "/watch", []byte("2"), AnyVersion)
-	require.NoError(t, err)
-	require.NoError(t, c.Sync(ctx, "/watch")) // an event of the second write would be here before this answer
-	require.Empty(t, events)
-	require.Empty(t, events3)
+		_, _, err = c.Get(ctx, "/watch", w)
+		require.NoError(t, err)
+		w2, events2 := WatchChan()
+		_, _, err = c.Get(ctx, "/watch", w2) // shares the watch that is at the server
+		require.NoError(t, err)
+		w3, events3 := WatchChan()
+		_, _, err = c.Get(ctx, "/watch", w3)
+		require.NoError(t, err)
+		w3.Stop()
+		_, err = other.Set(ctx, "/watch", []byte("1"), AnyVersion)
+		require.NoError(t, err)
+		require.Equal(t, Event{DataChanged, "/watch"}, waitEvent(t, events))
+		require.Equal(t, Event{DataChanged, "/watch"}, waitEvent(t, events2))
+		_, err = other.Set(ctx, "/watch", []byte("2"), AnyVersion)
+		require.NoError(t, err)
+		require.NoError(t, c.Sync(ctx, "/watch")) // an event of the second write would be here before this answer
+		require.Empty(t, events)
+		require.Empty(t, events3)
 
-	_, err = c.Children(ctx, "/watch", w)
-	require.NoError(t, err)
-	_, err = other.Create(ctx, Node{Path: "/watch/child"})
-	require.NoError(t, err)
-	require.Equal(t, Event{ChildrenChanged, "/watch"}, waitEvent(t, events))
+		_, err = c.Children(ctx, "/watch", w)
+		require.NoError(t, err)
+		_, err = other.Create(ctx, Node{Path: "/watch/child"})
+		require.NoError(t, err)
+		require.Equal(t, Event{ChildrenChanged, "/watch"}, waitEvent(t, events))
 
-	_, err = c.Children(ctx, "/watch", w)
-	require.NoError(t, err)
-	d.cut()
-	require.Equal(t, Event{Lost, "/watch"}, waitEvent(t, events))
-	names, err := c.Children(ctx, "/watch", w) // waits for the next connection
-	require.NoError(t, err)
-	require.Equal(t, []string{"child"}, names)
+		_, err = c.Children(ctx, "/watch", w)
+		require.NoError(t, err)
+		d.cut()
+		require.Equal(t, Event{Lost, "/watch"}, waitEvent(t, events))
+		names, err := c.Children(ctx, "/watch", w) // waits for the next connection
+		require.NoError(t, err)
+		require.Equal(t, []string{"child"}, names)
+	})
 }
 
 func TestUnreachableServerIsNamedWhenTheCallerLeaves(t *testing.T) {
@@ -312,36 +322,39 @@ func TestBadConfig(t *testing.T) {
 }
 
 func TestDigestAuthentication(t *testing.T) {
-	addr := real.Server(t).Addr()
-	mine := open(t, Config{Addresses: []string{addr}, User: "ferry", Password: "secret"})
-	other := open(t, Config{Addresses: []string{addr}})
-	ctx := within(t, 20*time.Second)
-	_, err := mine.Create(ctx, Node{Path: "/private", Data: []byte("x")})
-	require.NoError(t, err)
-	_, _, err = other.Get(ctx, "/private", nil)
-	require.ErrorIs(t, err, ErrNoAuth)
-	data, _, err := mine.Get(ctx, "/private", nil)
-	require.NoError(t, err)
-	require.Equal(t, "x", string(data))
+	both(t, func(t *testing.T, addr string) {
+		mine := open(t, Config{Addresses: []string{addr}, User: "ferry", Password: "secret"})
+		other := open(t, Config{Addresses: []string{addr}})
+		ctx := within(t, 20*time.Second)
+		_, err := mine.Create(ctx, Node{Path: "/private", Data: []byte("x")})
+		require.NoError(t, err)
+		_, _, err = other.Get(ctx, "/private", nil)
+		require.ErrorIs(t, err, ErrNoAuth)
+		data, _, err := mine.Get(ctx, "/private", nil)
+		require.NoError(t, err)
+		require.Equal(t, "x", string(data))
+	})
 }
 
 func TestAtMostSoManyCallsAreInFlight(t *testing.T) {
-	c, d := openDialer(t, real.Server(t).Addr(), 20*time.Second)
-	session(t, c)
-	release := d.holdReplies()
-	defer release()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	for range maxCalls {
-		wg.Go(func() { _, _, _ = c.Exists(ctx, "/", nil) })
-	}
-	require.Eventually(t, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.link.slots) == maxCalls
-	}, 5*time.Second, time.Millisecond)
-	_, _, err := c.Exists(within(t, 50*time.Millisecond), "/", nil)
-	require.ErrorContains(t, err, fmt.Sprintf("%d calls are in flight", maxCalls))
-	cancel()
-	wg.Wait()
+	both(t, func(t *testing.T, addr string) {
+		c, d := openDialer(t, addr, 20*time.Second)
+		session(t, c)
+		release := d.holdReplies()
+		defer release()
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for range maxCalls {
+			wg.Go(func() { _, _, _ = c.Exists(ctx, "/", nil) })
+		}
+		require.Eventually(t, func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.link.slots) == maxCalls
+		}, 5*time.Second, time.Millisecond)
+		_, _, err := c.Exists(within(t, 50*time.Millisecond), "/", nil)
+		require.ErrorContains(t, err, fmt.Sprintf("%d calls are in flight", maxCalls))
+		cancel()
+		wg.Wait()
+	})
 }

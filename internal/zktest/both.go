@@ -31,7 +31,7 @@ func Both(t *testing.T, o Options, run func(t *testing.T, z Target)) {
 }
 
 // Both runs a test twice, as subtests "embedded" and "real". The embedded server is empty, the real one is shared: use
-// paths of your own, and leave it running.
+// paths of your own, and leave it running if you stop it.
 func (h *Shared) Both(t *testing.T, run func(t *testing.T, z Target)) {
 	t.Helper()
 	t.Run("embedded", func(t *testing.T) { run(t, startEmbedded(t, h.Options)) })

@@ -218,7 +218,7 @@ func (r *Registry) Registered() map[string]bool {
 	return out
 }
 
-// Close unregisters everything and ends the subscriptions. It waits for calls of notify that are under way, so that it
+// Close unregisters everything but entries with dynamic=false, and ends the subscriptions. It waits for calls of notify that are under way, so that it
 // must not be called from one.
 func (r *Registry) Close() error {
 	r.mu.Lock()
@@ -231,8 +231,10 @@ func (r *Registry) Close() error {
 	r.stop()
 	r.wg.Wait()
 	r.p.mu.Lock()
-	for text := range r.p.entries {
-		r.dropLocked(text)
+	for text, e := range r.p.entries {
+		if e.url.Param("dynamic") != "false" {
+			r.dropLocked(text)
+		}
 	}
 	r.p.mu.Unlock()
 	return r.release()

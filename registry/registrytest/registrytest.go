@@ -367,16 +367,16 @@ func oneAtATime(t *testing.T, p Pair) {
 }
 
 func closeUnregisters(t *testing.T, p Pair) {
-	one, two := Provider(1, "Close", ""), Provider(2, "Close", "")
-	register(t, p.A, one)
+	one, two, three := Provider(1, "Close", ""), Provider(2, "Close", ""), Provider(3, "Close", "dynamic=false")
+	register(t, p.A, one, three)
 	register(t, p.B, two)
 	mine, _ := Subscribe(t, p.A, Consumer("Close", ""))
-	mine.Live(t, one, two)
+	mine.Live(t, one, two, three)
 	s, _ := Subscribe(t, p.B, Consumer("Close", ""))
-	s.Live(t, one, two)
+	s.Live(t, one, two, three)
 	require.NoError(t, p.A.Close())
 	seen := len(mine.States())
-	s.Live(t, two)
+	s.Live(t, two, three)
 	require.Len(t, mine.States(), seen, "no notify after Close")
 	require.NoError(t, p.A.Close())
 }

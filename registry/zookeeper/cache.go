@@ -91,16 +91,16 @@ func readCache(path string) (map[string]cached, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return parseCache(f)
+	return parseCache(f, maxCache)
 }
 
-func parseCache(r io.Reader) (map[string]cached, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxCache+1))
+func parseCache(r io.Reader, limit int) (map[string]cached, error) {
+	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxCache {
-		return nil, fmt.Errorf("over %d bytes long", maxCache)
+	if len(b) > limit {
+		return nil, fmt.Errorf("over %d bytes long", limit)
 	}
 	var content cacheContent
 	if err := json.Unmarshal(b, &content); err != nil {
@@ -177,7 +177,7 @@ func (c *cache) write() error {
 			c.services[key] = s
 		}
 	}
-	b, err := encodeCache(c.services)
+	b, err := encodeCache(c.services, maxCache)
 	c.mu.Unlock()
 	if err != nil {
 		return err
@@ -186,10 +186,10 @@ func (c *cache) write() error {
 }
 
 // encodeCache leaves the oldest services out when the file would be too large. It changes services so.
-func encodeCache(services map[string]cached) ([]byte, error) {
+func encodeCache(services map[string]cached, limit int) ([]byte, error) {
 	for {
 		b, err := json.MarshalIndent(cacheContent{Format: cacheFormat, Services: services}, "", " ")
-		if err != nil || len(b) <= maxCache {
+		if err != nil || len(b) <= limit {
 			return b, err
 		}
 		keys := make([]string, 0, len(services))

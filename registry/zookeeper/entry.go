@@ -253,7 +253,7 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 	}
 	e.unproved()
 	if e.r.online(attempt) { // it was the connection or the session, and all others lost theirs too
-		delay = max(delay, min(spread, e.r.zk.SessionTimeout()/20))
+		delay = max(delay, e.r.comeback())
 	}
 	pause(attempt, delay)
 }
@@ -278,6 +278,10 @@ func (e *entry) prove(ctx context.Context, watch *zk.Watch) (*zk.Generation, err
 	}
 	defer leave()
 	for range 4 { // others may work on the node meanwhile
+		select {
+		case <-e.changes: // whatever it was, the next answer has it
+		default:
+		}
 		stat, found, err := e.r.zk.Exists(ctx, e.path, watch)
 		switch {
 		case err != nil:

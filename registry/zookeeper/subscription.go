@@ -276,4 +276,6 @@ func (s *subscription) tell(ctx context.Context, state registry.State) {
 	s.notify(state)
 }
 
-func sameText(a, b error) bool { return a == nil && b == nil || a != nil && b != nil && a.Error() == b.Error() }
+func sameText(a, b error) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Error() == b.Error()
+}

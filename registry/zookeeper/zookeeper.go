@@ -49,11 +49,12 @@ var (
 )
 
 const (
-	maxRequests = 16                     // requests of one registry in flight
+	maxRequests = 8                      // requests of one registry in flight
 	batch       = 50 * time.Millisecond  // changes within it make one notification
 	grace       = time.Second            // a silence that subscribers are not told of
 	closing     = 2 * time.Second        // for unregistering at Close
-	spread      = 500 * time.Millisecond // over which the entries of a process come back
+	spread      = 500 * time.Millisecond // in which the entries of a process come back, if they are few
+	paced       = 5 * time.Millisecond   // for each entry, if they are many
 )
 
 // Params are the parameters of a registry URL zookeeper://[user:password@]host:port[,host:port…].
@@ -209,6 +210,14 @@ func (r *Registry) online(ctx context.Context) (waited bool) {
 			return waited
 		}
 	}
+}
+
+// comeback is the mean delay of an entry after a lost connection: thousands of processes lost theirs too, and the servers
+// that come back are slow.
+func (r *Registry) comeback() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(min(spread, r.zk.SessionTimeout()/20), time.Duration(len(r.entries))*paced)
 }
 
 // pause sleeps for d on the average, between a half and one and a half of it, or until ctx ends.

@@ -4,15 +4,22 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unsafe"
 
 	"github.com/ferryrpc/ferry/serialize"
+)
+
+// boxed is what a value costs for being in an interface, and anyEntry an entry of a map[any]any besides that, roughly.
+const (
+	boxed    = 16
+	anyEntry = 48
 )
 
 // Any reads a value by what the wire says it is; the package comment lists what comes out. References to the same list,
 // map or object give the same Go value.
 func (r *Reader) Any() any {
 	b, ok := r.tag("value")
-	if !ok {
+	if !ok || !r.spend(boxed) {
 		return nil
 	}
 	if numberSize(b) > 0 {
@@ -103,7 +110,7 @@ func (r *Reader) anyMap() any {
 	}
 	m := map[any]any{}
 	r.become(slot, m)
-	for r.MoreEntries() {
+	for r.MoreEntries() && r.spend(anyEntry) {
 		if !r.simpleKey() {
 			return r.morePairs(slot, class, m)
 		}
@@ -139,7 +146,7 @@ func (r *Reader) anyPairs(slot int, p *serialize.Pairs) any {
 }
 
 func (r *Reader) pair(p *serialize.Pairs) {
-	if !r.spend(int(reflect.TypeFor[serialize.Pair]().Size())) {
+	if !r.spend(int(unsafe.Sizeof(serialize.Pair{}))) {
 		return
 	}
 	k := r.Any()

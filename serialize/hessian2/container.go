@@ -151,7 +151,7 @@ func (r *Reader) list(what string) (n int, typ span, ok bool) {
 func (r *Reader) elementsAhead() int {
 	pos, next := r.pos, r.next
 	n := 0
-	for {
+	for r.err == nil {
 		b, ok := r.tag("list")
 		if !ok || b == tagEnd {
 			break

@@ -21,6 +21,8 @@ func FuzzDecode(f *testing.F) {
 	}
 	b, _ := encode(New(nil), &placeArgs{Order: sampleOrder(2)})
 	f.Add(b)
+	f.Add([]byte("zW\a[stri[stng\x01aq\x90\x01b"))
+	f.Add([]byte("\x7aQ\x90Q\x90"))
 	s := New(testTypes())
 	limits := serialize.Limits{Elements: 10000, Bytes: 1 << 20}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -53,14 +55,14 @@ func rewrite(t *testing.T, s *Serializer, b []byte, limits serialize.Limits) {
 		return
 	}
 	out, err := encode(s, v)
-	if errors.Is(err, serialize.ErrLimit) || errors.Is(err, serialize.ErrUnsupported) {
-		return // a list that contains itself
-	}
 	require.NoError(t, err)
 	rest, err := decode(s, out, &back)
 	require.NoError(t, err)
 	require.Zero(t, rest)
-	require.IsType(t, v, back)
+	// An enum without a name, an empty decimal and the zero time are written as null, as a map's key too.
+	if _, pairs := v.(*serialize.Pairs); !pairs && back != nil {
+		require.IsType(t, v, back)
+	}
 }
 
 // FuzzRoundTrip writes values made of arbitrary parts and reads them back equal.

@@ -54,11 +54,10 @@ func TestRepetition(t *testing.T) {
 		w.List("", 2)
 		w.buf = append(w.buf, tagRef, byte(zeroInt+i+1), tagRef, byte(zeroInt+i+1))
 	}
-	type l1 [][][][][]string
-	type bomb [][][][][][][][][]l1
-	var got [][][][]bomb
-	_, err := decode(New(nil), w.Bytes(), &got)
-	require.ErrorIs(t, err, serialize.ErrLimit)
+	type tree []tree
+	var got tree
+	r := New(nil).NewReader(w.Bytes(), serialize.Limits{Elements: 100000})
+	require.ErrorIs(t, r.Read(&got), serialize.ErrLimit)
 }
 
 // TestDeclaredLengths: a length that the body cannot hold is refused before anything is allocated for it.
@@ -170,4 +169,30 @@ func TestPooling(t *testing.T) {
 	w.WriteString("x")
 	require.Equal(t, "prefix\x01x", string(w.Bytes()))
 	require.Equal(t, serialize.Hessian2ID, s.ID())
+}
+
+// TestEchoOfRepetition: a body whose lists contain each other twice is written again as it came, and not spelled out.
+func TestEchoOfRepetition(t *testing.T) {
+	s := New(nil)
+	w := s.NewWriter(nil)
+	w.List("", 31)
+	w.List("", 2)
+	w.buf = append(w.buf, tagRef, zeroInt, tagRef, zeroInt)
+	for i := range 30 {
+		w.List("", 2)
+		w.buf = append(w.buf, tagRef, byte(zeroInt+i+1), tagRef, byte(zeroInt+i+1))
+	}
+	var v any
+	_, err := decode(s, w.Bytes(), &v)
+	require.NoError(t, err)
+	b, err := encode(s, v)
+	require.NoError(t, err)
+	require.Equal(t, w.Bytes(), b)
+
+	half := []any{"a", "b"}
+	b, err = encode(s, []any{half, half[:1], half})
+	require.NoError(t, err)
+	_, err = decode(s, b, &v)
+	require.NoError(t, err)
+	require.Equal(t, []any{[]any{"a", "b"}, []any{"a"}, []any{"a", "b"}}, v, "a part is not the whole")
 }

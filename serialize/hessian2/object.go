@@ -14,7 +14,6 @@ type definition struct {
 	fields []int16 // for class
 	name   string
 	names  []string
-	plan   any
 }
 
 // Object begins an object that is to be bound to c: for each field on the wire, in that order, its index in c.Fields, or -1

@@ -169,9 +169,10 @@ func (p *structPlan) read(r *Reader, v reflect.Value) {
 	at := r.pos
 	if b, ok := r.tag("object"); ok && b == tagRef {
 		i, ok := r.refNumber()
-		if r.pos = at; ok {
-			at = r.slots[i].off
+		if !ok {
+			return
 		}
+		r.pos, at = at, r.slots[i].off
 	}
 	if at < len(r.src) && (r.src[at] == tagMap || r.src[at] == tagMapTyped) {
 		p.readMap(r, v)

@@ -14,38 +14,39 @@ type pointers struct {
 
 type pointer struct {
 	p   any // type and address: a struct and its first field have the same address
+	n   int // the length of a slice whose first element this is, else 0
 	ref int
 }
 
-// add returns the reference number of p and true, or remembers it under ref.
-func (s *pointers) add(p any, ref int) (int, bool) {
+// add returns the reference number of p and n and true, or remembers them under ref.
+func (s *pointers) add(p any, n, ref int) (int, bool) {
 	if len(s.list) < linear {
 		for i := range s.list {
-			if s.list[i].p == p {
+			if s.list[i].p == p && s.list[i].n == n {
 				return s.list[i].ref, true
 			}
 		}
-		s.list = append(s.list, pointer{p, ref})
+		s.list = append(s.list, pointer{p, n, ref})
 		return 0, false
 	}
 	if 2*len(s.list) >= len(s.slots) {
 		s.grow()
 	}
-	i := s.find(p)
-	if n := s.slots[i]; n != 0 {
-		return s.list[n-1].ref, true
+	i := s.find(p, n)
+	if k := s.slots[i]; k != 0 {
+		return s.list[k-1].ref, true
 	}
-	s.list = append(s.list, pointer{p, ref})
+	s.list = append(s.list, pointer{p, n, ref})
 	s.slots[i] = int32(len(s.list))
 	return 0, false
 }
 
-// find returns the slot that holds p, or the one where it belongs.
-func (s *pointers) find(p any) int {
+// find returns the slot that holds p and n, or the one where they belong.
+func (s *pointers) find(p any, n int) int {
 	mask := len(s.slots) - 1
 	h := uint64(reflect.ValueOf(p).Pointer()) * 0x9e3779b97f4a7c15
 	for i := int(h>>32) & mask; ; i = (i + 1) & mask {
-		if n := s.slots[i]; n == 0 || s.list[n-1].p == p {
+		if k := s.slots[i]; k == 0 || s.list[k-1].p == p && s.list[k-1].n == n {
 			return i
 		}
 	}
@@ -63,7 +64,7 @@ func (s *pointers) grow() {
 		s.slots = make([]int32, n)
 	}
 	for i := range s.list {
-		s.slots[s.find(s.list[i].p)] = int32(i + 1)
+		s.slots[s.find(s.list[i].p, s.list[i].n)] = int32(i + 1)
 	}
 }
 

@@ -58,16 +58,20 @@ func (r *Reader) Err() error { return r.err }
 
 // Fail makes err the error of the Reader unless it has one already; a nil err changes nothing.
 func (r *Reader) Fail(err error) {
-	if err == nil || r.err != nil {
+	if err == nil {
 		return
 	}
-	r.err = err
-	r.pos = len(r.src)
+	if r.err == nil {
+		r.err = err
+	}
+	r.pos = len(r.src) // nothing more is to be found, so every primitive fails at its first look
 }
 
 // fail is Fail with what was being read and where.
 func (r *Reader) fail(kind error, what string) {
-	if r.err == nil {
+	if r.err != nil {
+		r.Fail(r.err)
+	} else {
 		r.Fail(fmt.Errorf("hessian2: read %s at byte %d of %d: %w", what, min(r.pos, len(r.src)), len(r.src), kind))
 	}
 }
@@ -189,6 +193,9 @@ func (r *Reader) Long() int64 {
 func (r *Reader) integer(min, max int64, what string) int64 {
 	at := r.pos
 	i, f, kind := r.number(what)
+	if r.err != nil {
+		return 0
+	}
 	if kind == isFloat {
 		if i = int64(f); float64(i) != f || f >= 1<<63 {
 			r.pos = at

@@ -16,10 +16,10 @@ import (
 
 // addSlot gives the next container its number.
 func (r *Reader) addSlot(off int) {
-	if r.next == len(r.slots) {
+	if r.next == len(r.slots) && r.spend(int(unsafe.Sizeof(slot{}))) {
 		r.slots = append(r.slots, slot{off: off})
 	}
-	if r.pending != nil {
+	if r.pending != nil && r.next < len(r.slots) {
 		r.slots[r.next].value, r.pending = r.pending, nil
 	}
 	r.next++

@@ -20,9 +20,10 @@ func TestStringRoundTrip(t *testing.T) {
 		for _, b := range parts {
 			all = append(all, a+b, strings.Repeat(a+b, 17))
 		}
-		for _, n := range []int{1023, 1024, 32767, 32768, 32769, 65536, 70000} {
-			all = append(all, strings.Repeat("x", n)+a, strings.Repeat(a+"y", n/2))
+		for _, n := range []int{1023, 1024, 32767, 32768} {
+			all = append(all, strings.Repeat("x", n)+a)
 		}
+		all = append(all, strings.Repeat(a+"y", 700), strings.Repeat("y"+a, 17000))
 	}
 	for _, in := range all {
 		b, err := encode(s, in)

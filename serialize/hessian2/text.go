@@ -224,7 +224,7 @@ func (r *Reader) rawString() []byte {
 		return nil
 	}
 	b, plain := r.chars(units)
-	if last && plain {
+	if last && plain || r.err != nil {
 		return b
 	}
 	r.pos = at

@@ -302,7 +302,8 @@ func TestUnsupported(t *testing.T) {
 	badForm := struct {
 		A int `java:"a,uuid"`
 	}{}
-	loop := []any{nil}
+	type tree []tree
+	loop := tree{nil}
 	loop[0] = loop
 	for _, v := range []any{make(chan int), func() {}, complex(1, 2), uint64(math.MaxUint64), &third, &badTag, &badForm, struct{ F func() }{}} {
 		_, err := encode(s, v)

@@ -199,6 +199,9 @@ func (w *Writer) values(list []any) error {
 		w.Null()
 		return nil
 	}
+	if len(list) > 0 && w.seenSlice(&list[0], len(list)) {
+		return nil
+	}
 	w.List("", len(list))
 	for _, e := range list {
 		if err := w.Value(e); err != nil {

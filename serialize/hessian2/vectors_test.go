@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,21 +43,31 @@ func (v vector) forms(t *testing.T) map[string][]byte {
 	return out
 }
 
+// loadVectors returns the values among the vectors; whole frames are the protocol's.
 func loadVectors(t testing.TB) []vector {
-	var all []vector
+	all, err := vectors()
+	require.NoError(t, err)
+	return all
+}
+
+var vectors = sync.OnceValues(func() (all []vector, err error) {
 	for _, name := range []string{"testdata/values.json", "testdata/java.json"} {
 		b, err := os.ReadFile(name)
-		require.NoError(t, err)
+		if err != nil {
+			return nil, err
+		}
 		var file struct{ Vectors []vector }
-		require.NoError(t, json.Unmarshal(b, &file))
+		if err := json.Unmarshal(b, &file); err != nil {
+			return nil, err
+		}
 		for _, v := range file.Vectors {
 			if v.Category != "frame" {
 				all = append(all, v)
 			}
 		}
 	}
-	return all
-}
+	return all, nil
+})
 
 // TestVectors decodes every form of every vector into the value that the vector stands for, and writes that value and reads
 // it back.

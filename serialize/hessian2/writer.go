@@ -249,8 +249,12 @@ func (w *Writer) Enum(c *Class, name string) {
 
 // Seen says whether the object that p points to is in this body already, and writes a reference to it in that case. If not,
 // the caller must write it now, as one list, map or object. p is a pointer and not nil; passing it costs no allocation.
-func (w *Writer) Seen(p any) bool {
-	ref, ok := w.seen.add(p, w.refs)
+func (w *Writer) Seen(p any) bool { return w.seenSlice(p, 0) }
+
+// seenSlice is Seen for a slice of n elements, of which p points to the first. Only slices of interfaces are remembered:
+// they alone can come from the wire with themselves inside.
+func (w *Writer) seenSlice(p any, n int) bool {
+	ref, ok := w.seen.add(p, n, w.refs)
 	if ok {
 		w.buf = append(w.buf, tagRef)
 		w.Int(int32(ref))

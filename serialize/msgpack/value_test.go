@@ -141,6 +141,61 @@ func TestSticky(t *testing.T) {
 	require.Equal(t, mine, r.Read(new(any)))
 }
 
+// TestDeclaredLengths demands that a container which cannot be there in full is refused before anything is allocated.
+func TestDeclaredLengths(t *testing.T) {
+	s := New(nil)
+	for _, out := range []any{new([]string), new([]any), new(any), new([]line), new([][8]int64), nil} {
+		require.ErrorIs(t, decode(s, []byte("\xdc\x00\x05\x01\x01"), out), serialize.ErrTruncated, "%T", out)
+	}
+	for _, out := range []any{new(map[string]string), new(map[string]any), new(any), new(line), new(serialize.Object), new(serialize.Pairs), nil} {
+		require.ErrorIs(t, decode(s, []byte("\xde\x00\x02\xa0\x01\xa0"), out), serialize.ErrTruncated, "%T", out)
+	}
+	r := s.NewReader([]byte("\xdc\x00\x05\x01\x01"), serialize.Limits{})
+	defer r.Free()
+	n, ok := r.Array()
+	require.False(t, ok)
+	require.Zero(t, n)
+	require.ErrorIs(t, r.Err(), serialize.ErrTruncated)
+}
+
+// TestClassBudget draws on the budget for the classes that an input names.
+func TestClassBudget(t *testing.T) {
+	s := New(new(serialize.Types))
+	require.NoError(t, s.types.Add("W", wide{}))
+	src := append([]byte{fixArray | 15}, repeat(15, []byte("\x81\xa6@class\xa1W")...)...)
+	for limit, want := range map[int]error{5000: serialize.ErrLimit, 1 << 20: nil} {
+		r := s.Reader(src, serialize.Limits{Bytes: limit})
+		require.ErrorIs(t, r.Read(new(any)), want)
+		r.Free()
+	}
+}
+
+// TestInsideContainers reads an Exception, whose value is read last, between the elements of a list.
+func TestInsideContainers(t *testing.T) {
+	s := New(serializetest.Types())
+	in := &serialize.Exception{Class: serializetest.ShortageClass, Message: "m", Value: &serializetest.Shortage{Item: "x"}}
+	w := s.NewWriter(nil)
+	defer w.Free()
+	w.Array(2)
+	w.Array(2)
+	require.NoError(t, w.Value(in))
+	w.String("after")
+	w.String("end")
+	r := s.NewReader(w.Bytes(), serialize.Limits{Depth: 4})
+	defer r.Free()
+	r.Array()
+	r.Array()
+	var out serialize.Exception
+	require.NoError(t, r.Read(&out))
+	require.Equal(t, in, &out)
+	require.Len(t, r.open, 2, "the list goes on")
+	require.Equal(t, "after", r.String())
+	require.Len(t, r.open, 1)
+	require.Equal(t, "end", r.String())
+	require.Empty(t, r.open)
+	require.NoError(t, r.Err())
+}
+
 // TestWriterErrors names the type that cannot be written.
 func TestWriterErrors(t *testing.T) {
 	w := New(nil).Writer(nil)

@@ -159,6 +159,37 @@ func (c *suite) invalidUTF8(t *testing.T) {
 	}
 }
 
+// reuse reads into places that hold older values, as pooled arguments do: nothing of them may shine through.
+func (c *suite) reuse(t *testing.T) {
+	into := func(in, out any) {
+		t.Helper()
+		require.NoError(t, c.read(c.body(t, in), func(r serialize.Reader) error { return r.Read(out) }))
+		require.Equal(t, in, out)
+	}
+	into(ptr([]byte{1}), ptr([]byte("an older and longer value")))
+	into(ptr([]byte(nil)), ptr([]byte("old")))
+	into(ptr((*int64)(nil)), ptr(ptr(int64(1))))
+	kept := ptr(int64(1))
+	out := kept
+	into(ptr(ptr(int64(2))), &out)
+	require.Equal(t, int64(1), *kept, "what an old pointer points to belongs to somebody else")
+	if c.o.NoStructs {
+		return
+	}
+	into(&Line{}, &Line{"old", 1})
+	into(&Order{}, NewOrder())
+	into(&Person{Name: "new"}, NewOrder().Owner)
+	into(&[]string{"new"}, &[]string{"old", "older"})
+	into(&[]Line{{"new", 0}}, &[]Line{{"old", 1}, {"older", 2}})
+	into(ptr([]*Line(nil)), &[]*Line{{"old", 1}})
+	into(&map[string]string{"new": "1"}, &map[string]string{"old": "2"})
+	into(&map[string]Line{"new": {}}, &map[string]Line{"old": {"old", 1}, "new": {"old", 1}})
+	order := NewOrder()
+	older := order
+	into(ptr(&Order{}), &order)
+	require.Equal(t, NewOrder(), older, "what an old pointer points to belongs to somebody else")
+}
+
 func (c *suite) null(t *testing.T) {
 	var s *string
 	var n *int32

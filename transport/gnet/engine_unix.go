@@ -31,7 +31,8 @@ func (e *engine) acquire() error {
 		if loops == 0 {
 			loops = max(1, runtime.GOMAXPROCS(0)/2)
 		}
-		loop, err := gnet.NewClient(e, gnet.WithNumEventLoop(loops), gnet.WithLogger(logger{e.log}))
+		// TCPDelay leaves the socket as it is; the standard library has set TCP_NODELAY on it.
+		loop, err := gnet.NewClient(e, gnet.WithNumEventLoop(loops), gnet.WithTCPNoDelay(gnet.TCPDelay), gnet.WithLogger(logger{e.log}))
 		if err != nil {
 			return fmt.Errorf("gnet: %w", err)
 		}

@@ -84,9 +84,6 @@ func (c *conn) read() {
 	} else {
 		err = c.readAll()
 	}
-	if err != io.EOF {
-		err = transport.Cause(err)
-	}
 	c.End(err)
 	c.hangUp()
 	c.mu.Lock()
@@ -128,7 +125,7 @@ func readError(socket stdnet.Conn, err error) error {
 	if err == io.EOF {
 		return err
 	}
-	return fmt.Errorf("transport: read from %s: %w", socket.RemoteAddr(), err)
+	return transport.Cause(fmt.Errorf("transport: read from %s: %w", socket.RemoteAddr(), err))
 }
 
 // buffered is the sink of a socket whose every write may wait.

@@ -22,6 +22,8 @@ func open(t testing.TB) (server, client transport.Transport, base *url.URL) {
 	return server, server, base
 }
 
-func TestConformance(t *testing.T) { transporttest.Run(t, open) }
+func TestConformance(t *testing.T) { transporttest.Run(t, open, 1000) }
 
 func BenchmarkEcho(b *testing.B) { transporttest.Bench(b, open) }
+
+func BenchmarkIdle(b *testing.B) { transporttest.BenchIdle(b, open) }

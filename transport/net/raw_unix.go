@@ -54,10 +54,10 @@ func newRaw(socket stdnet.Conn, in *transport.Inbound) *raw {
 func (r *raw) readAll() error {
 	for {
 		if err := r.fd.Read(r.readOnce); err != nil {
-			return fmt.Errorf("transport: read from %s: %w", r.socket.RemoteAddr(), err)
+			return readError(r.socket, err)
 		}
 		if r.gotErr != nil {
-			return fmt.Errorf("transport: read from %s: %w", r.socket.RemoteAddr(), r.gotErr)
+			return readError(r.socket, r.gotErr)
 		}
 		if r.got == 0 {
 			return io.EOF

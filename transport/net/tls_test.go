@@ -49,7 +49,7 @@ func openTLS(t testing.TB) (server, client transport.Transport, base *url.URL) {
 	return server, server, base
 }
 
-func TestConformanceTLS(t *testing.T) { transporttest.Run(t, openTLS) }
+func TestConformanceTLS(t *testing.T) { transporttest.Run(t, openTLS, 50) }
 
 func BenchmarkEchoTLS(b *testing.B) { transporttest.Bench(b, openTLS) }
 

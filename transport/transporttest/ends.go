@@ -146,11 +146,7 @@ func testListenerClose(t *testing.T, p *pair) {
 		})
 	}
 	for _, s := range servers {
-		for s.calls.Load() == 0 {
-			first := make(chan struct{})
-			go close(first)
-			<-first
-		}
+		wait(t, s.started, "the first byte")
 	}
 	require.NoError(t, l.Close())
 	for _, s := range servers {
@@ -242,9 +238,9 @@ func testBadParameters(t *testing.T, p *pair) {
 	}
 }
 
-func testThousand(t *testing.T, p *pair) {
+func testMany(t *testing.T, p *pair, connections int) {
 	l, _ := p.listen(echo)
-	const connections, each = 1000, 2
+	const each = 2
 	clients := make([]*probe, connections)
 	for i := range clients {
 		clients[i] = p.dial(l, keep)

@@ -18,8 +18,9 @@ import (
 // Open makes a transport for a server, one for its clients (which may be the same), and a URL to listen at. Each test opens its own.
 type Open func(t testing.TB) (server, client transport.Transport, base *url.URL)
 
-// Run runs the suite. The package's TestMain should look for goroutines that are left.
-func Run(t *testing.T, open Open) {
+// Run runs the suite; connections is how many there are at a time in the test of very many. The package's TestMain
+// should look for goroutines that are left.
+func Run(t *testing.T, open Open, connections int) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *pair)
@@ -47,7 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"dial refused", testDialRefused},
 		{"dial honours its context", testDialContext},
 		{"bad parameters", testBadParameters},
-		{"a thousand connections", testThousand},
+		{"very many connections", func(t *testing.T, p *pair) { testMany(t, p, connections) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &pair{T: t}
@@ -108,7 +109,8 @@ type probe struct {
 	conn    transport.Conn
 	receive func(*probe, []byte) (int, error)
 	busy    atomic.Bool
-	calls   atomic.Int64
+	once    sync.Once
+	started chan struct{} // closed by the first Received
 
 	mu     sync.Mutex
 	got    []byte // what keep has kept
@@ -118,7 +120,7 @@ type probe struct {
 }
 
 func newProbe(t *testing.T, c transport.Conn, receive func(*probe, []byte) (int, error)) *probe {
-	p := &probe{t: t, conn: c, receive: receive, closed: make(chan struct{})}
+	p := &probe{t: t, conn: c, receive: receive, started: make(chan struct{}), closed: make(chan struct{})}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
@@ -136,7 +138,7 @@ func (p *probe) Received(b []byte) (int, error) {
 	if len(b) == 0 {
 		p.t.Error("Received is called without a byte")
 	}
-	p.calls.Add(1)
+	p.once.Do(func() { close(p.started) })
 	return p.receive(p, b)
 }
 

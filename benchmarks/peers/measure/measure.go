@@ -23,7 +23,7 @@ type Usage struct {
 	CPU      time.Duration `json:"cpu"`      // user and system time
 	Mallocs  uint64        `json:"mallocs"`  // heap objects allocated
 	Bytes    uint64        `json:"bytes"`    // heap bytes allocated
-	Writes   uint64        `json:"writes"`   // write and writev calls, on sockets and on anything else
+	Writes   uint64        `json:"writes"`   // write and writev calls: on sockets, and those by which event loops wake up
 	Segments uint64        `json:"segments"` // TCP segments with data sent over the connections open now
 	RSS      uint64        `json:"rss"`      // bytes of memory resident now
 }
@@ -55,9 +55,12 @@ func Read() (Usage, error) {
 func (u Usage) Since(before Usage) Usage {
 	return Usage{
 		CPU: u.CPU - before.CPU, Mallocs: u.Mallocs - before.Mallocs, Bytes: u.Bytes - before.Bytes,
-		Writes: u.Writes - before.Writes, Segments: u.Segments - before.Segments, RSS: u.RSS,
+		Writes: u.Writes - before.Writes, Segments: less(u.Segments, before.Segments), RSS: u.RSS,
 	}
 }
+
+// less is a - b, and 0 if connections that were counted in b have been closed since.
+func less(a, b uint64) uint64 { return a - min(a, b) }
 
 // field returns the number behind name in a file of /proc that has one name per line.
 func field(file, name string) (uint64, error) {

@@ -144,7 +144,7 @@ func kitexServer(addr string) ([]server.Option, error) {
 
 func kitexClient(addr string) []client.Option {
 	klog.SetLevel(klog.LevelFatal)
-	return []client.Option{client.WithHostPorts(addr), client.WithMuxConnection(1)}
+	return []client.Option{client.WithHostPorts(addr), client.WithMuxConnection(1), client.WithConnectTimeout(5 * time.Second)}
 }
 
 func runKitex(addr string, s server.Server) (func(), error) {

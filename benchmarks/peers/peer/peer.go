@@ -30,6 +30,13 @@ type Framework interface {
 	Dial(addr string) (Caller, error)
 }
 
+// Registered is a Framework whose callers find the server in a registry.
+type Registered interface {
+	Framework
+	// In returns the framework bound to the registry at a zookeeper:// URL, for Serve and Dial.
+	In(registry string) Framework
+}
+
 // Caller calls the echo service over one connection.
 type Caller interface {
 	// Echo sends m and sets its fields from the reply.
@@ -84,6 +91,9 @@ type Entry struct {
 // All returns every framework, in the order of the report.
 func All() []Entry {
 	return []Entry{
+		{Framework: ferryRPC{format: "hessian2"}, Group: Ours},
+		{Framework: ferryRPC{format: "msgpack"}, Group: Ours},
+		{Framework: ferryRPC{format: "msgpack", transport: "net"}, Group: Ours},
 		{Framework: kitexPB{}, Group: Peer, Sendmsg: true},
 		{Framework: kitexThrift{}, Group: Peer, Sendmsg: true},
 		{Framework: arpcPB{}, Group: Peer},

@@ -5,13 +5,20 @@ import (
 	"time"
 
 	"github.com/ferryrpc/ferry/benchmarks/peers/echo"
+	"github.com/ferryrpc/ferry/zkembed"
 	"github.com/stretchr/testify/require"
 )
 
 // The frameworks leave goroutines behind when they are stopped, so there is no leak check here.
 func TestEveryFrameworkEchoes(t *testing.T) {
+	z, err := zkembed.Start(zkembed.Options{})
+	require.NoError(t, err)
+	defer z.Close()
 	for _, e := range All() {
 		t.Run(e.Name(), func(t *testing.T) {
+			if r, ok := e.Framework.(Registered); ok {
+				e.Framework = r.In("zookeeper://" + z.Addr() + "?file-cache=false&group=" + e.Name())
+			}
 			addr, err := FreeAddr()
 			require.NoError(t, err)
 			var s Service

@@ -22,29 +22,45 @@ import (
 // what no framework can do without: many callers on one connection, coalesced writes, and a goroutine per request.
 const rawHeader = 12
 
-// frame is a pooled buffer.
-type frame struct{ b []byte }
+// frame is a pooled buffer: a message, or a chunk of many small ones.
+type frame struct {
+	b     []byte
+	chunk bool
+}
 
-var frames = sync.Pool{New: func() any { return new(frame) }}
+// chunkLen is where a chunk is full. A message of a quarter of it is not copied into a chunk but written from its own frame.
+const chunkLen = 64 << 10
+
+var (
+	messages = sync.Pool{New: func() any { return new(frame) }}
+	chunks   = sync.Pool{New: func() any { return &frame{b: make([]byte, 0, chunkLen), chunk: true} }}
+)
+
+func release(f *frame) {
+	f.b = f.b[:0]
+	if f.chunk {
+		chunks.Put(f)
+	} else {
+		messages.Put(f)
+	}
+}
 
 // outbox collects what goroutines send and lets one of them write for all.
 type outbox struct {
-	write func(f *frame) error // owns f afterwards
+	write func(list []*frame) error // owns the frames afterwards, the list not
 
 	mu      sync.Mutex // guards the following
-	pending *frame
+	pending []*frame
+	spare   []*frame // the list that is not being filled
 	writing bool
 	err     error
 }
 
-// send appends what fill adds. The first sender on an idle line steps back once, so that the others who are ready to
-// run can add theirs, and then writes until nothing is left.
-func (o *outbox) send(fill func(dst []byte) []byte) error {
+// send takes f over. The first sender on an idle line steps back once, so that the others who are ready to run can add
+// theirs, and then writes until nothing is left.
+func (o *outbox) send(f *frame) error {
 	o.mu.Lock()
-	if o.pending == nil {
-		o.pending = frames.Get().(*frame)
-	}
-	o.pending.b = fill(o.pending.b)
+	o.addLocked(f)
 	if o.writing || o.err != nil {
 		err := o.err
 		o.mu.Unlock()
@@ -56,24 +72,35 @@ func (o *outbox) send(fill func(dst []byte) []byte) error {
 	return o.drain()
 }
 
+func (o *outbox) addLocked(f *frame) {
+	if len(f.b) >= chunkLen/4 {
+		o.pending = append(o.pending, f)
+		return
+	}
+	n := len(o.pending)
+	if n == 0 || !o.pending[n-1].chunk || len(o.pending[n-1].b)+len(f.b) > chunkLen {
+		o.pending = append(o.pending, chunks.Get().(*frame))
+		n++
+	}
+	last := o.pending[n-1]
+	last.b = append(last.b, f.b...)
+	release(f)
+}
+
 func (o *outbox) drain() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.pending != nil && o.err == nil {
-		f := o.pending
-		o.pending = nil
+	for len(o.pending) > 0 && o.err == nil {
+		list := o.pending
+		o.pending = o.spare[:0]
 		o.mu.Unlock()
-		err := o.write(f)
+		err := o.write(list)
+		clear(list)
 		o.mu.Lock()
-		o.err = err
+		o.spare, o.err = list, err
 	}
 	o.writing = false
 	return o.err
-}
-
-func release(f *frame) {
-	f.b = f.b[:0]
-	frames.Put(f)
 }
 
 // appendRaw appends a frame with this slot around what fill adds.
@@ -101,10 +128,19 @@ func readRaw(r *bufio.Reader, f *frame) error {
 	return err
 }
 
-func writeTo(c net.Conn) func(*frame) error {
-	return func(f *frame) error {
-		_, err := c.Write(f.b)
-		release(f)
+// writeTo writes all frames with one call.
+func writeTo(c net.Conn) func([]*frame) error {
+	var all net.Buffers // one writer at a time uses it
+	return func(list []*frame) error {
+		all = all[:0]
+		for _, f := range list {
+			all = append(all, f.b)
+		}
+		rest := all // WriteTo moves its receiver on
+		_, err := rest.WriteTo(c)
+		for _, f := range list {
+			release(f)
+		}
 		return err
 	}
 }
@@ -138,18 +174,12 @@ func serveRaw(c net.Conn) {
 	r := bufio.NewReaderSize(c, 64<<10)
 	out := &outbox{write: writeTo(c)}
 	for {
-		f := frames.Get().(*frame)
+		f := messages.Get().(*frame)
 		if readRaw(r, f) != nil {
 			return
 		}
-		go reply(out, f)
+		go out.send(f) // the handler: the frame goes back as it is
 	}
-}
-
-// reply is the handler: it sends the frame back.
-func reply(out *outbox, f *frame) {
-	out.send(func(dst []byte) []byte { return append(dst, f.b...) })
-	release(f)
 }
 
 // rawCaller waits for replies in slots. A slot belongs to one call from take to give.
@@ -210,7 +240,9 @@ func (c *rawCaller) slot(i uint64) *slot {
 func (c *rawCaller) Echo(m *echo.Message) error {
 	s := c.take()
 	defer c.give(s)
-	if err := c.out.send(func(dst []byte) []byte { return appendRaw(dst, s.index, m) }); err != nil {
+	f := messages.Get().(*frame)
+	f.b = appendRaw(f.b[:0], s.index, m)
+	if err := c.out.send(f); err != nil {
 		return err
 	}
 	if _, open := <-s.done; !open {
@@ -228,7 +260,7 @@ func (c *rawCaller) Echo(m *echo.Message) error {
 func (c *rawCaller) read() {
 	r := bufio.NewReaderSize(c.conn, 64<<10)
 	for {
-		f := frames.Get().(*frame)
+		f := messages.Get().(*frame)
 		if readRaw(r, f) != nil {
 			break
 		}

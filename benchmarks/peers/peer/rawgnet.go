@@ -44,9 +44,16 @@ func (h *gnetEcho) OnBoot(e gnet.Engine) gnet.Action {
 
 // OnOpen gives the connection its outbox.
 func (h *gnetEcho) OnOpen(c gnet.Conn) ([]byte, gnet.Action) {
-	c.SetContext(&outbox{write: func(f *frame) error {
-		return c.AsyncWrite(f.b, func(gnet.Conn, error) error {
-			release(f)
+	c.SetContext(&outbox{write: func(list []*frame) error {
+		kept := append([]*frame(nil), list...) // gnet writes later, in its event loop
+		all := make([][]byte, len(kept))
+		for i, f := range kept {
+			all[i] = f.b
+		}
+		return c.AsyncWritev(all, func(gnet.Conn, error) error {
+			for _, f := range kept {
+				release(f)
+			}
 			return nil
 		})
 	}})
@@ -69,9 +76,9 @@ func (h *gnetEcho) OnTraffic(c gnet.Conn) gnet.Action {
 		if err != nil {
 			return gnet.Close
 		}
-		f := frames.Get().(*frame)
+		f := messages.Get().(*frame)
 		f.b = append(f.b[:0], body...)
-		go reply(out, f)
+		go out.send(f)
 	}
 	return gnet.None
 }

@@ -46,9 +46,6 @@ func RegisterShopTypes(t *serialize.Types) error {
 	if err := t.Add("com.example.accounts.User", (*User)(nil)); err != nil {
 		return err
 	}
-	if err := t.Add("com.example.shop.Audit", (*Audit)(nil)); err != nil {
-		return err
-	}
 	if err := t.Add("com.example.shop.Color", (*Color)(nil)); err != nil {
 		return err
 	}

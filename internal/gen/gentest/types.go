@@ -170,7 +170,7 @@ type Exotic struct {
 	Any      []any
 	Anys     map[string]any
 	PUint    *uint16
-	Skip     chan int  `java:"-" msgpack:"-"`
+	Skip     chan int  `java:"-" msgpack:"-" json:"-"`
 	Omit     string    `msgpack:"omit,omitempty"`
 	OmitN    int64     `msgpack:",omitempty"`
 	OmitList []int64   `msgpack:",omitempty"`

@@ -1221,66 +1221,6 @@ func (v *OutOfStock) ReadMsgpack(r *msgpack.Reader) error {
 
 var fieldsOutOfStock = []string{"Message", "Product", "Left"}
 
-// JavaClassName is the class of Audit in Java.
-func (*Audit) JavaClassName() string { return "com.example.shop.Audit" }
-
-var classAudit = hessian2.NewClass("com.example.shop.Audit", "by", "at")
-
-// MarshalHessian2 writes v as an object of its Java class.
-func (v *Audit) MarshalHessian2(w *hessian2.Writer) error {
-	w.Object(classAudit)
-	w.String(v.By)
-	w.Date(v.At)
-	return nil
-}
-
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
-func (v *Audit) UnmarshalHessian2(r *hessian2.Reader) error {
-	fields, ok := r.Object(classAudit)
-	for _, i := range fields {
-		switch i {
-		case 0:
-			v.By = r.String()
-		case 1:
-			v.At = r.Date()
-		default:
-			r.Skip()
-		}
-	}
-	if ok {
-		r.EndObject()
-	}
-	return r.Err()
-}
-
-// AppendMsgpack writes v as a map of its fields.
-func (v *Audit) AppendMsgpack(w *msgpack.Writer) error {
-	w.Map(2)
-	w.String("By")
-	w.String(v.By)
-	w.String("At")
-	w.Time(v.At)
-	return nil
-}
-
-// ReadMsgpack reads v from a map of its fields.
-func (v *Audit) ReadMsgpack(r *msgpack.Reader) error {
-	n, _ := r.Map()
-	for i := 0; r.Next(i, n); i++ {
-		switch r.Field(fieldsAudit, i) {
-		case 0:
-			v.By = r.String()
-		case 1:
-			v.At = r.Time()
-		default:
-			r.Skip()
-		}
-	}
-	return r.Err()
-}
-
-var fieldsAudit = []string{"By", "At"}
-
 // JavaClassName is the class of Exotic in Java.
 func (*Exotic) JavaClassName() string { return "com.example.shop.Exotic" }
 
@@ -1651,7 +1591,13 @@ func (v *Exotic) UnmarshalHessian2(r *hessian2.Reader) error {
 
 // AppendMsgpack writes v as a map of its fields.
 func (v *Exotic) AppendMsgpack(w *msgpack.Writer) error {
-	n := 31
+	n := 29
+	if v.Audit != nil {
+		n++
+	}
+	if v.Audit != nil {
+		n++
+	}
 	if v.Omit != "" {
 		n++
 	}
@@ -1665,16 +1611,12 @@ func (v *Exotic) AppendMsgpack(w *msgpack.Writer) error {
 		n++
 	}
 	w.Map(n)
-	w.String("By")
-	if v.Audit == nil {
-		w.Nil()
-	} else {
+	if v.Audit != nil {
+		w.String("By")
 		w.String(v.Audit.By)
 	}
-	w.String("At")
-	if v.Audit == nil {
-		w.Nil()
-	} else {
+	if v.Audit != nil {
+		w.String("At")
 		w.Time(v.Audit.At)
 	}
 	w.String("U8")

@@ -1,0 +1,59 @@
+# make test     everything, as CI runs it: vet, staticcheck, unit and system tests with -race, guards, fuzz targets for 5 s each
+# make deps     install what the tests start: ZooKeeper and a Java runtime (Debian, as root)
+# make gen      write all generated code again
+# make bench    the benchmarks of the packages, and a call from end to end
+# make bench-peers  Ferry and its peers in one run (QUICK=1 takes under five minutes)
+# make fuzz     the fuzz targets, FUZZTIME each (default 1m)
+# make vuln     look for known vulnerabilities; needs the network
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+FUZZTIME   ?= 1m
+BUILD       = $(CURDIR)/build
+
+.PHONY: test deps gen lint unit guards modules fuzz fuzz-short bench bench-peers vuln clean
+
+test: deps lint unit guards modules fuzz-short
+
+deps:
+	@internal/check/deps.sh
+
+gen:
+	go generate ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v testdata))" || { gofmt -l $$(git ls-files '*.go' | grep -v testdata); echo "gofmt would change the files above"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+# The ZooKeeper client library has a data race of its own at reconnection; the tests run with a copy of it that is patched
+# in a temporary folder, so that every other race still fails.
+unit:
+	@mod=$$(internal/check/racefix.sh $(BUILD)/racefix) && echo "go test -race ./..." && go test -race -timeout 20m -modfile=$$mod ./...
+
+# Numbers that the race detector would falsify: allocations, and what a call costs.
+guards:
+	go test -count=1 -run 'Alloc|Guard' ./...
+
+modules:
+	cd examples/extension && go vet ./... && go test -race ./...
+	cd benchmarks/peers && go vet ./...
+
+fuzz-short:
+	@internal/check/fuzz.sh 5s
+
+fuzz:
+	@internal/check/fuzz.sh $(FUZZTIME)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+	go run ./benchmarks/endtoend
+
+bench-peers:
+	cd benchmarks/peers && go run . $(if $(QUICK),-quick)
+
+vuln:
+	go run $(GOVULNCHECK) ./...
+
+clean:
+	rm -rf $(BUILD)
