@@ -29,7 +29,7 @@ lint:
 # The ZooKeeper client library has a data race of its own at reconnection; the tests run with a copy of it that is patched
 # in a temporary folder, so that every other race still fails.
 unit:
-	@mod=$$(internal/check/racefix.sh $(BUILD)/racefix) && echo "go test -race ./..." && go test -race -timeout 20m -modfile=$$mod ./...
+	@mod=$$(internal/zk/racefix/patch.sh $(BUILD)/racefix) && echo "go test -race ./..." && go test -race -timeout 20m -modfile=$$mod ./...
 
 # Numbers that the race detector would falsify: allocations, and what a call costs.
 guards:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Referenc
 		return nil, errors.Join(err, ref.Close())
 	}
 	if err := ref.wait(); err != nil {
-		return nil, errors.Join(err, ref.Close())
+		return nil, errors.Join(fmt.Errorf("registry %s://%s: %w", regURL.Scheme(), strings.Join(regURL.Addresses(), ","), err), ref.Close())
 	}
 	ref.announce(ctx, r, reg, u)
 	return ref, nil

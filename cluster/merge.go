@@ -16,9 +16,13 @@ import (
 //
 // The exceptions are Dubbo's. What identifies the provider (group, version, generic, release, dubbo, methods, timestamp,
 // dubbo.tag) is always its own. What sizes its server (threads, queues, …) and its mock are never taken from it. Filters
-// and listeners of references are joined, the provider's first. Beyond Dubbo: the name of an idempotency store counts
+// and listeners of references are joined, the provider's first. Beyond Dubbo: a provider cannot switch the consumer's
+// filters off (-name); and the name of an idempotency store counts
 // only as published by the provider, who would have to write the records; the consumer can only say true or false.
 func Merge(consumer, provider *url.URL) *url.URL { return newMerger(consumer).merge(provider) }
+
+// joinedKeys are the lists that both sides add to.
+var joinedKeys = [...]string{"reference.filter", "invoker.listener"}
 
 // A merger has the consumer's half of Merge done, for lists of thousands.
 type merger struct {
@@ -33,7 +37,7 @@ func newMerger(consumer *url.URL) merger {
 		switch {
 		case identifies(key), key == "interface" && value == "*", isIdempotent(key) && value != "true" && value != "false":
 			drop = append(drop, key)
-		case key == "reference.filter" || key == "invoker.listener":
+		case slices.Contains(joinedKeys[:], key):
 			if m.joined == nil {
 				m.joined = map[string]string{}
 			}
@@ -59,15 +63,20 @@ func (m merger) merge(provider *url.URL) *url.URL {
 	if v, ok := provider.Lookup("generic"); ok {
 		out = out.With("generic", v)
 	}
-	for key, ours := range m.joined {
-		if theirs := provider.Param(key); theirs != "" {
-			out = out.With(key, theirs+","+ours)
+	for _, key := range joinedKeys {
+		if theirs, ok := provider.Lookup(key); ok {
+			out = out.With(key, strings.Trim(additions(theirs)+","+m.joined[key], ","))
 		}
 	}
 	if app := provider.Param("application"); app != "" {
 		out = out.With("remote.application", app)
 	}
 	return out
+}
+
+// additions returns the names of a provider's list that add something: it must not take the consumer's filters away.
+func additions(list string) string {
+	return strings.Join(slices.DeleteFunc(url.SplitList(list), func(n string) bool { return n[0] == '-' }), ",")
 }
 
 // providerOnly are the parameters of a provider's own server.

@@ -33,7 +33,11 @@ func TestMergeExceptions(t *testing.T) {
 	}
 	require.Equal(t, "true", Merge(c, url.MustParse("dubbo://h:1/s")).Param("generic"), "the provider says nothing")
 	require.Equal(t, "redis", Merge(consumer("idempotent=sql"), url.MustParse("dubbo://h:1/s?idempotent=redis")).Param("idempotent"))
-	require.True(t, Merge(c, Merge(c, p)).Param("timeout") == m.Param("timeout"))
+	minus := url.MustParse("dubbo://h:1/s?reference.filter=-sign,-default,x&invoker.listener=-l")
+	require.Equal(t, "x,mine", Merge(c, minus).Param("reference.filter"), "a provider cannot switch filters off")
+	require.Equal(t, "l2", Merge(c, minus).Param("invoker.listener"))
+	require.Empty(t, Merge(consumer(""), minus).Param("invoker.listener"))
+	require.Equal(t, "x", Merge(consumer(""), minus).Param("reference.filter"))
 }
 
 func TestShape(t *testing.T) {
@@ -44,4 +48,30 @@ func TestShape(t *testing.T) {
 	require.Equal(t, map[string]int{"sayHello": 0, "a": 1 << 30}, s.Weights)
 	require.Zero(t, shape(url.MustParse("dubbo://h:1/s?weight=0")).Weight)
 	require.True(t, shape(url.MustParse("dubbo://h:1/s?timestamp=x")).Started.IsZero())
+}
+
+// FuzzMerge: whatever a registry lists, merging keeps address and identity, and never takes what is the consumer's.
+func FuzzMerge(f *testing.F) {
+	for _, s := range []string{provider(1, "timeout=1&weight=5&sayHello.weight=7&timestamp=1"), "a://h?reference.filter=-,,-x&mock=1&.weight=1&generic=",
+		"dubbo://u:p@h:1/s?group=*&threads=1&default.threads=&warmup=-1&timestamp=99999999999999999999"} {
+		f.Add(s)
+	}
+	c := consumer("timeout=300&reference.filter=sign&idempotent=redis&sayHello.retries=0")
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := url.Parse(text)
+		if err != nil {
+			return
+		}
+		m := Merge(c, u)
+		require.Equal(t, u.Address(), m.Address())
+		require.Equal(t, u.Param("group"), m.Param("group"))
+		require.Equal(t, "300", m.Param("timeout"))
+		require.Equal(t, "0", m.ForMethod("sayHello").Param("retries"))
+		require.NotContains(t, m.Param("reference.filter"), "-sign")
+		require.Contains(t, url.SplitList(m.Param("reference.filter")), "sign")
+		require.Equal(t, u.Param("idempotent"), m.Param("idempotent"))
+		s := shape(m)
+		require.GreaterOrEqual(t, s.Weight, 0)
+		require.True(t, sameProvider(m, m) && sameShape(s, shape(m)))
+	})
 }

@@ -81,7 +81,7 @@ func (echoHandler) Handle(_ *ServerConn, m Message) (*transport.Frame, byte) {
 	return f, OK
 }
 
-func (echoHandler) Refuse(_ Header, _ byte, reason string) *transport.Frame {
+func (echoHandler) Refuse(h Header, _ byte, reason string) (*transport.Frame, byte) {
 	f := transport.NewFrame(HeaderLen + len(reason))
 	f.B = append(f.B[:HeaderLen], reason...)
 	return f

@@ -78,6 +78,9 @@ func (c *Client) prepare(ctx context.Context, f *transport.Frame, serialization 
 	if size > c.params.Payload {
 		return nil, Header{}, &Failure{false, &TooLargeError{size, c.params.Payload}}
 	}
+	if ctx.Err() != nil {
+		return nil, Header{}, &Failure{false, context.Cause(ctx)}
+	}
 	if d, ok := ctx.Deadline(); ok {
 		*timeout = min(*timeout, d.Sub(start))
 	}

@@ -35,7 +35,9 @@ func (h handlerFunc) Handle(c *ServerConn, m Message) (*transport.Frame, byte) {
 	return frame(text), OK
 }
 
-func (handlerFunc) Refuse(_ Header, _ byte, reason string) *transport.Frame { return frame(reason) }
+func (handlerFunc) Refuse(h Header, _ byte, reason string) (*transport.Frame, byte) {
+	return frame(reason), h.Serialization()
+}
 
 func frame(text string) *transport.Frame {
 	f := transport.NewFrame(HeaderLen + len(text))

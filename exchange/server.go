@@ -18,8 +18,9 @@ type Handler interface {
 	// Handle runs one request on a worker's goroutine and returns the answer with its status, nil for none. The frame has
 	// HeaderLen bytes free at its front. The request's body belongs to Handle.
 	Handle(c *ServerConn, m Message) (answer *transport.Frame, status byte)
-	// Refuse builds the answer to a request that is not handled, or nil. It is called where bytes are read and must not block.
-	Refuse(h Header, status byte, reason string) *transport.Frame
+	// Refuse builds the answer to a request that is not handled, or nil, and says in which serialization it is: the one
+	// of the request may be unknown here. It is called where bytes are read and must not block.
+	Refuse(h Header, status byte, reason string) (f *transport.Frame, serialization byte)
 }
 
 // A Server takes connections of one listener and hands their requests to a Handler.
@@ -194,17 +195,20 @@ func (c *ServerConn) message(m Message) error {
 // refuse answers a request that does not run. A peer that neither reads its refusals nor stops is closed.
 func (c *ServerConn) refuse(m Message, status byte, reason string) error {
 	m.Body.Free()
-	if !m.TwoWay() {
-		return nil
-	}
-	return c.refuseHeader(m.Header, status, reason)
+	return c.Refuse(m.Header, status, reason)
 }
 
-func (c *ServerConn) refuseHeader(h Header, status byte, reason string) error {
-	f := c.server.handler.Refuse(h, status, reason)
+// Refuse answers a request by the Handler's Refuse; nothing is sent for a one-way request. An error means that the
+// peer does not read its refusals.
+func (c *ServerConn) Refuse(h Header, status byte, reason string) error {
+	if !h.TwoWay() {
+		return nil
+	}
+	f, serialization := c.server.handler.Refuse(h, status, reason)
 	if f == nil {
 		return nil
 	}
+	h.Flags = serialization & MaskID
 	err := c.reply(h, f, status)
 	if errors.Is(err, transport.ErrFull) {
 		return fmt.Errorf("%w: refusals pile up", transport.ErrStalled)
@@ -214,10 +218,10 @@ func (c *ServerConn) refuseHeader(h Header, status byte, reason string) error {
 
 // tooLarge implements messages.
 func (c *ServerConn) tooLarge(h Header) error {
-	if !h.Request() || !h.TwoWay() || h.Event() {
+	if !h.Request() || h.Event() {
 		return nil
 	}
-	return c.refuseHeader(h, BadRequest, "request of "+(&TooLargeError{int64(h.Length), c.server.params.Payload}).Error())
+	return c.Refuse(h, BadRequest, "request of "+(&TooLargeError{int64(h.Length), c.server.params.Payload}).Error())
 }
 
 // run is a worker's task.

@@ -2,14 +2,17 @@ package zkembed_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ferryrpc/ferry/internal/zktest"
 	"github.com/ferryrpc/ferry/zkembed"
 )
 
@@ -158,10 +161,26 @@ func TestDeafServerLosesWhatItGets(t *testing.T) {
 	var timeout net.Error
 	require.ErrorAs(t, err, &timeout)
 	require.True(t, timeout.Timeout())
+	hello := body{}.int(0).long(0).int(1000).long(0).text(strings.Repeat("\x00", 16))
+	_, err = late.Write(append(body{}.int(int32(len(hello))), hello...))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return received(t, s) == 3 }, 5*time.Second, time.Millisecond)
 	s.Deaf(false)
+	require.Len(t, s.Sessions(), 1)
 	p, _, err := r.call(3, body{}.text("/lost").flag(false), 0)
 	require.NoError(t, err)
 	require.EqualValues(t, zkembed.NoNode, p.err)
+}
+
+// received is how many packets the server has read.
+func received(t *testing.T, s *zkembed.Server) (n int) {
+	t.Helper()
+	answer, err := zktest.FourLetter(s.Addr(), "mntr")
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(answer, "zk_packets_received\t")
+	_, err = fmt.Sscan(after, &n)
+	require.NoError(t, err)
+	return n
 }
 
 func TestHoldInbound(t *testing.T) {
@@ -243,6 +262,17 @@ func TestAddressInUse(t *testing.T) {
 	_, err := zkembed.Start(zkembed.Options{Addr: s.Addr()})
 	require.ErrorContains(t, err, s.Addr())
 	require.ErrorContains(t, err, "address already in use")
+}
+
+func TestRestartWhileTheAddressIsTaken(t *testing.T) {
+	s := start(t, zkembed.Options{})
+	s.Stop()
+	thief, err := net.Listen("tcp", s.Addr())
+	require.NoError(t, err)
+	require.ErrorContains(t, s.Restart(true), "address already in use")
+	require.NoError(t, thief.Close())
+	require.NoError(t, s.Restart(true))
+	dial(t, s.Addr(), 10*time.Second)
 }
 
 func TestOptionsAreChecked(t *testing.T) {

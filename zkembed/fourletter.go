@@ -2,6 +2,7 @@ package zkembed
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 )
@@ -74,7 +75,7 @@ func (s *Server) consLocked(b *strings.Builder) {
 }
 
 func (s *Server) confLocked(b *strings.Builder) {
-	_, port, _ := strings.Cut(s.listeners[0].addr, ":")
+	_, port, _ := net.SplitHostPort(s.listeners[0].addr)
 	fmt.Fprintf(b, "clientPort=%s\ndataDir=\ntickTime=%d\nmaxClientCnxns=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\nserverId=0\n",
 		port, s.o.Tick.Milliseconds(), s.o.MaxConns, s.o.MinSession.Milliseconds(), s.o.MaxSession.Milliseconds())
 }

@@ -112,6 +112,14 @@ func unconnected(t *testing.T) (*Server, *conn) {
 	return s, c
 }
 
+// Check is check for tests outside the package.
+func Check(t testing.TB, s *Server) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.check(t)
+}
+
 // check compares the server's tables with the tree.
 func (s *Server) check(t testing.TB) {
 	t.Helper()

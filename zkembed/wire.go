@@ -3,7 +3,6 @@ package zkembed
 import (
 	"bytes"
 	"encoding/binary"
-	"strconv"
 )
 
 // Frames, big endian:
@@ -85,9 +84,6 @@ const (
 	SessionMoved            Code = -118
 	NoWatcher               Code = -121
 )
-
-// String is the number: ZooKeeper's documentation lists them.
-func (c Code) String() string { return strconv.Itoa(int(c)) }
 
 // A decoder reads a body. After the first failure bad is set and everything reads as zero.
 type decoder struct {

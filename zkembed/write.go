@@ -32,10 +32,9 @@ func (w *write) apply(q *request, b []byte) ([]byte, Code) {
 		return w.setData(q, b)
 	case OpSetACL:
 		return w.setACL(q, b)
-	case OpCheck:
+	default: // OpCheck
 		return b, w.check(q)
 	}
-	return b, Unimplemented
 }
 
 func (w *write) revert(f func()) {

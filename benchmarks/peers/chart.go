@@ -43,7 +43,7 @@ func chartPoint(b *strings.Builder, all []summary, p point, frameworks []string,
 	y += headHeight
 	longest := 0.0
 	for _, f := range frameworks {
-		if s := find(all, p, f); s != nil && s.Reps > 0 {
+		if s := find(all, p, f); s != nil && s.Reps > 0 && s.Unserved == 0 {
 			longest = max(longest, barValue(s))
 		}
 	}
@@ -52,7 +52,7 @@ func chartPoint(b *strings.Builder, all []summary, p point, frameworks []string,
 		if s == nil || s.Reps == 0 || longest == 0 {
 			continue
 		}
-		w := int(barValue(s) / longest * (chartWidth - nameWidth - valueWidth))
+		w := int(min(barValue(s)/longest, 1) * (chartWidth - nameWidth - valueWidth)) // 1: overloaded
 		fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text>`, nameWidth-8, y+12, html.EscapeString(f))
 		fmt.Fprintf(b, `<rect class="%s" x="%d" y="%d" width="%d" height="%d" rx="2"/>`, class(s.Group), nameWidth, y, max(w, 1), barHeight)
 		fmt.Fprintf(b, `<text class="v" x="%d" y="%d">%s</text>`+"\n", nameWidth+w+8, y+12, html.EscapeString(barText(s)))
@@ -88,7 +88,7 @@ func barText(s *summary) string {
 	if byLatency(s.Point) {
 		return microsText(barValue(s))
 	}
-	return fmt.Sprintf("%s   %s µs CPU a call", rateText(s.Rate.Median), digits(s.CPU.Median))
+	return fmt.Sprintf("%s · %s µs CPU a call", rateText(s.Rate.Median), digits(s.CPU.Median))
 }
 
 func class(g peer.Group) string {

@@ -110,6 +110,10 @@ func emitClone(pr *printer, m *method, up, args string) {
 	}
 	pr.P("b := &%s{%s}", args, strings.Join(flat, ", "))
 	for _, n := range deep {
+		if m.args[0].message {
+			pr.P("b.%s = %s.CloneOf(a.%s)", n, pr.use("google.golang.org/protobuf/proto", "proto"), n)
+			continue
+		}
 		pr.P("%s.Copy(&b.%s, &a.%s)", pr.use(typesPkg, "serialize"), n, n)
 	}
 	pr.P("return b\n}\n")

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"go/types"
+	"strings"
 )
 
 // emitRow prints the type of a method's arguments or reply. call is the type of the pooled call that an argument row
@@ -22,6 +23,12 @@ func emitRow(pr *printer, p *pkg, name string, values []value, call string) {
 	pr.P("func (a *%s) Len() int { return %d }\n", name, len(values))
 	if len(values) == 0 {
 		pr.P("func (a *%s) At(int) any { return nil }\n", name)
+		return
+	}
+	if values[0].message {
+		// The message itself, not the pointer to it, is what a format writes and reads.
+		pr.P("func (a *%s) At(int) any {\nif a.%s0 == nil {\na.%s0 = new(%s)\n}\nreturn a.%s0\n}\n", name, letter, letter,
+			strings.TrimPrefix(pr.typ(values[0].typ), "*"), letter)
 		return
 	}
 	pr.P("func (a *%s) At(i int) any {\nswitch i {", name)

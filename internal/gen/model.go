@@ -54,6 +54,8 @@ type value struct {
 	typ  types.Type
 	java string // JVM descriptor
 	form form
+
+	message bool // a pointer to a protobuf message
 }
 
 // A class is a struct of the package that travels as a Java object.

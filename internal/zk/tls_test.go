@@ -1,7 +1,6 @@
 package zk
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -60,8 +59,8 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, err)
 
 	stranger := open(t, Config{Addresses: []string{addr}, SessionTimeout: 3 * time.Second, TLS: &tls.Config{}})
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	_, err = stranger.Session(ctx)
-	require.ErrorContains(t, err, "certificate")
+	for changed := stranger.Changed(); stranger.Status().Err == nil; changed = stranger.Changed() {
+		<-changed
+	}
+	require.ErrorContains(t, stranger.Status().Err, "certificate")
 }

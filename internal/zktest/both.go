@@ -44,7 +44,7 @@ type embedded struct{ *zkembed.Server }
 func startEmbedded(t testing.TB, o Options) *embedded {
 	t.Helper()
 	o = o.withDefaults()
-	s, err := zkembed.Start(zkembed.Options{Tick: o.Tick, MinSession: o.MinSession, MaxSession: o.MaxSession})
+	s, err := zkembed.Start(zkembed.Options{Tick: o.Tick, MinSession: o.MinSession, MaxSession: o.MaxSession, Reap: reap})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func (s *Server) run() (err error) {
 	args := []string{
 		// Tests run a server for seconds: the first compiler alone, a small heap and no shared statistics file start fastest.
 		"-Xms32m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
-		"-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=250", "-Dzookeeper.preAllocSize=1024",
+		"-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=" + millis(reap), "-Dzookeeper.preAllocSize=1024",
 	}
 	for _, p := range s.o.Properties {
 		args = append(args, "-D"+p)

@@ -28,6 +28,7 @@ const (
 	jarDir     = "/usr/share/java/"
 	startLimit = 30 * time.Second // a cold JVM on a busy machine; a warm start takes half a second
 	stopLimit  = 5 * time.Second
+	reap       = 250 * time.Millisecond // how often a server looks for containers and TTL nodes to remove
 )
 
 // Options says how a Server is configured. The zero value is a fast server for tests.

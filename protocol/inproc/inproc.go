@@ -177,11 +177,13 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		}
 	}
 	c.ReplyAttachments = call.ReplyAttachments
-	if err == nil {
-		copyRow(c.Reply, call.Reply)
-		return nil
+	if err != nil {
+		return r.answered(c, call, start, err)
 	}
-	return r.answered(c, call, start, err)
+	if err := copyRow(c.Reply, call.Reply); err != nil {
+		return r.fail(c, protocol.Serialization, protocol.Executed, start, "", err)
+	}
+	return nil
 }
 
 func (r *reference) gaveUp(ctx context.Context, c *protocol.Invocation, start time.Time, timeout time.Duration) error {
@@ -215,27 +217,48 @@ func run(ctx context.Context, e *exporter, call *protocol.Invocation) (err error
 	return e.service.Invoker.Invoke(ctx, call)
 }
 
-// copyCall makes the handler's own Invocation, and turns a $invoke into the call that it names.
+// copyCall makes the handler's own Invocation, and turns a $invoke into the call that it names. The caller's Method may
+// be another description of the same thing: names and parameters decide, as on a wire.
 func copyCall(e *exporter, c *protocol.Invocation) (*protocol.Invocation, error) {
-	call := c.Method.New()
-	if g, ok := c.Args.(*protocol.GenericArgs); ok {
-		m := e.service.Interface.FindMethod(g.Method, g.Types)
-		if m == nil {
-			return nil, fmt.Errorf("inproc: service %s has no method %q with the parameter types %q", e.url.Service(), g.Method, g.Types)
-		}
-		call = m.New()
-		if err := assign(call.Args, g.Args); err != nil {
-			return nil, fmt.Errorf("inproc: %s.%s: %w", m.Service, m.Name, err)
-		}
-	} else if c.Args != nil {
-		if c.Method.Clone != nil {
-			call.Args = c.Method.Clone(c.Args)
-		} else {
-			copyRow(call.Args, c.Args)
-		}
+	call, err := typedCall(e, c)
+	if err != nil {
+		return nil, err
 	}
 	call.Attachments = append(call.Attachments, c.Attachments...)
 	return call, nil
+}
+
+func typedCall(e *exporter, c *protocol.Invocation) (*protocol.Invocation, error) {
+	i := e.service.Interface
+	if g, ok := c.Args.(*protocol.GenericArgs); ok {
+		m := i.FindMethod(g.Method, g.Types)
+		if m == nil {
+			return nil, fmt.Errorf("inproc: service %s has no method %q with the parameter types %q", e.url.Service(), g.Method, g.Types)
+		}
+		call := m.New()
+		return call, assign(call.Args, g.Args)
+	}
+	m := c.Method
+	if m.Name != protocol.Echo {
+		m = nil
+		for _, own := range i.Methods {
+			if own.Name == c.Method.Name && own.Descriptor == c.Method.Descriptor {
+				m = own
+			}
+		}
+	}
+	if m == nil {
+		return nil, fmt.Errorf("inproc: service %s has no method %s(%s)", e.url.Service(), c.Method.Name, c.Method.Descriptor)
+	}
+	call := m.New()
+	if c.Args == nil {
+		return call, nil
+	}
+	args := c.Args
+	if c.Method.Clone != nil {
+		args = c.Method.Clone(args)
+	}
+	return call, copyRow(call.Args, args)
 }
 
 // assign puts generic values into typed arguments where Go can convert them.
@@ -264,14 +287,16 @@ func assign(to protocol.Row, args []any) error {
 }
 
 // copyRow sets the values of one row to those of another of the same types.
-func copyRow(to, from protocol.Row) {
+func copyRow(to, from protocol.Row) error {
 	if to == nil || from == nil {
-		return
+		return nil
 	}
 	for i := range min(to.Len(), from.Len()) {
 		dst, src := reflect.ValueOf(to.At(i)).Elem(), reflect.ValueOf(from.At(i)).Elem()
-		if src.Type().AssignableTo(dst.Type()) {
-			dst.Set(src)
+		if !src.Type().AssignableTo(dst.Type()) {
+			return fmt.Errorf("inproc: value %d is a %v on one side and a %v on the other", i, src.Type(), dst.Type())
 		}
+		dst.Set(src)
 	}
+	return nil
 }

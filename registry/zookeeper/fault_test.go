@@ -31,6 +31,7 @@ func faulty(z *zkembed.Server, op zkembed.Op, under string, n int32, f zkembed.F
 }
 
 func TestLostRepliesOfCreate(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	one := registrytest.Provider(1, "Lost", "")
 	for name, f := range map[string]zkembed.Fault{
@@ -56,6 +57,7 @@ func TestLostRepliesOfCreate(t *testing.T) {
 }
 
 func TestCutWhileListing(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	r := open(t, extension.Env{}, z.Addr(), newRoot()+"&session=2000")
 	one, two := registrytest.Provider(1, "Cut", ""), registrytest.Provider(2, "Cut", "")
@@ -70,6 +72,7 @@ func TestCutWhileListing(t *testing.T) {
 
 // A registration is lost when a session ends; it must come back without anybody asking, and be counted as gone until then.
 func TestExpiredSessionComesBack(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	r := open(t, extension.Env{}, z.Addr(), newRoot()+"&session=2000")
 	one := registrytest.Provider(1, "Expired", "")
@@ -85,6 +88,7 @@ func TestExpiredSessionComesBack(t *testing.T) {
 }
 
 func TestDeafServerAtStart(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	z.Deaf(true)
 	r := open(t, extension.Env{}, z.Addr(), newRoot()+"&session=3000")
@@ -103,6 +107,7 @@ func TestDeafServerAtStart(t *testing.T) {
 }
 
 func TestUnauthorisedIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	query := newRoot()
 	mine := open(t, extension.Env{}, "me:secret@"+z.Addr(), query)
@@ -120,6 +125,7 @@ func TestUnauthorisedIsSaidAtOnce(t *testing.T) {
 
 // Two hundred processes lose their server, which comes back empty.
 func TestFleetComesBack(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	query := newRoot() + "&session=4000"
 	const n = 200

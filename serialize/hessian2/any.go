@@ -103,16 +103,22 @@ func (r *Reader) anyMap() any {
 	}
 	class := ""
 	if typ.to > 0 {
-		class = r.text(typ)
+		class = r.stringAt(typ)
 	}
 	if class != "" && !strings.HasPrefix(class, "java.util.") || !r.simpleKey() {
 		return r.anyPairs(slot, &serialize.Pairs{Class: plainMap(class)})
 	}
 	m := map[any]any{}
 	r.become(slot, m)
+	start := r.pos
 	for r.MoreEntries() && r.spend(anyEntry) {
 		if !r.simpleKey() {
-			return r.morePairs(slot, class, m)
+			// Read it again from the start, together with all that may know the map which this is not.
+			for i := slot + 1; i < len(r.slots); i++ {
+				r.slots[i].value = nil
+			}
+			r.pos, r.next = start, slot+1
+			return r.anyPairs(slot, &serialize.Pairs{Class: plainMap(class)})
 		}
 		k := r.Any()
 		m[k] = r.Any()
@@ -151,19 +157,6 @@ func (r *Reader) pair(p *serialize.Pairs) {
 	}
 	k := r.Any()
 	p.Items = append(p.Items, serialize.Pair{Key: k, Value: r.Any()})
-}
-
-// morePairs goes on with a map that has begun with simple keys and now has one that is not.
-func (r *Reader) morePairs(slot int, class string, m map[any]any) any {
-	p := &serialize.Pairs{Class: plainMap(class)}
-	r.become(slot, p)
-	for k, v := range m {
-		p.Items = append(p.Items, serialize.Pair{Key: k, Value: v})
-	}
-	for ok := true; ok && r.err == nil; ok = r.MoreEntries() {
-		r.pair(p)
-	}
-	return p
 }
 
 // peekClass reads the definitions in front of an object and returns the number of its class. The object itself is not

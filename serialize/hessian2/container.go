@@ -72,8 +72,8 @@ func (r *Reader) typeName() span {
 	return r.types[i]
 }
 
-// text returns the string that stands at s.
-func (r *Reader) text(s span) string {
+// stringAt returns the string that stands at s.
+func (r *Reader) stringAt(s span) string {
 	if r.err != nil {
 		return ""
 	}

@@ -12,7 +12,7 @@ const (
 	stackTraceType   = "[java.lang.StackTraceElement"
 )
 
-// Descriptions of throwables; they are never changed. classThrown stands for any of them when one is read.
+// The fields of a java.lang.Throwable, and the one class that is thrown most; they are never changed.
 var (
 	throwableFields = []string{"detailMessage", "cause", "stackTrace", "suppressedExceptions"}
 	classRuntime    = NewClass(runtimeException, throwableFields...)
@@ -24,14 +24,18 @@ func (w *Writer) exception(e *serialize.Exception) error {
 		w.Null()
 		return nil
 	}
-	var own *structPlan
+	var own []fieldPlan
 	class := e.Class
 	v := reflect.ValueOf(e.Value)
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		v = v.Elem()
 	}
 	if v.Kind() == reflect.Struct {
-		own = w.owner.structPlan(v.Type())
+		fields, err := w.owner.fields(v.Type(), nil)
+		if err != nil {
+			return err
+		}
+		own = slices.DeleteFunc(fields, func(f fieldPlan) bool { return slices.Contains(throwableFields, f.name) })
 		if class == "" {
 			class = w.owner.className(v.Type())
 		}
@@ -44,31 +48,22 @@ func (w *Writer) exception(e *serialize.Exception) error {
 	w.Null()
 	w.List(stackTraceType, 0)
 	w.Null()
-	if own == nil {
-		return nil
-	}
-	for i := range own.fields {
-		if f := &own.fields[i]; !slices.Contains(throwableFields, f.name) {
-			if err := f.write(w, v); err != nil {
-				return err
-			}
+	for i := range own {
+		if err := own[i].write(w, v); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // throwable returns the class description of a throwable with the fields of own behind the common ones.
-func (w *Writer) throwable(class string, own *structPlan) *Class {
-	if own == nil && class == runtimeException {
+func (w *Writer) throwable(class string, own []fieldPlan) *Class {
+	if len(own) == 0 && class == runtimeException {
 		return classRuntime
 	}
 	fields := slices.Clone(throwableFields)
-	if own != nil {
-		for _, f := range own.fields {
-			if !slices.Contains(throwableFields, f.name) {
-				fields = append(fields, f.name)
-			}
-		}
+	for _, f := range own {
+		fields = append(fields, f.name)
 	}
 	for _, c := range w.classes {
 		if c.Name == class && slices.Equal(c.Fields, fields) {

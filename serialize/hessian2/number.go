@@ -26,7 +26,8 @@ func (d Decimal) Rat() (*big.Rat, bool) {
 	if len(d) > 1000 {
 		return nil, false // an exponent of many digits would take all memory
 	}
-	if f, _, err := big.ParseFloat(string(d), 10, 64, big.ToNearestEven); err != nil || f.MantExp(nil) > 1<<16 || f.MantExp(nil) < -1<<16 {
+	f, _, err := big.ParseFloat(string(d), 10, 64, big.ToNearestEven)
+	if err != nil || f.IsInf() || f.MantExp(nil) > 1<<16 || f.MantExp(nil) < -1<<16 {
 		return nil, false
 	}
 	return new(big.Rat).SetString(string(d))

@@ -140,7 +140,7 @@ func (r *Reader) bind(d *definition, c *Class) ([]int16, bool) {
 // className returns the name of a class of the body.
 func (r *Reader) className(d *definition) string {
 	if d.name == "" {
-		d.name = r.text(d.at)
+		d.name = r.stringAt(d.at)
 	}
 	return d.name
 }

@@ -52,15 +52,6 @@ type fieldPlan struct {
 	plan  *plan
 }
 
-// structPlan returns the fields of a struct type; where a tag cannot be understood the type has none.
-func (s *Serializer) structPlan(t reflect.Type) *structPlan {
-	fields, err := s.fields(t, nil)
-	if err != nil {
-		return nil
-	}
-	return &structPlan{fields: fields}
-}
-
 // fields lists the fields of t. Of several with one name the one that is nested least counts, as in Go.
 func (s *Serializer) fields(t reflect.Type, above []reflect.Type) ([]fieldPlan, error) {
 	if slices.Contains(above, t) {

@@ -238,18 +238,18 @@ func (s *Serializer) arrayElem(t reflect.Type) string {
 			return class
 		}
 	}
-	primitive, wrapper := javaScalar(t.Kind())
 	switch t.Kind() {
 	case reflect.Struct:
 		return t.String()
 	case reflect.Slice:
 		return "[" + s.arrayElem(t.Elem())
 	case reflect.Pointer:
-		if _, wrapper = javaScalar(t.Elem().Kind()); wrapper != "" && s.className(t.Elem()) == "" {
+		if _, wrapper := javaScalar(t.Elem().Kind()); wrapper != "" && s.className(t.Elem()) == "" {
 			return wrapper
 		}
 		return s.arrayElem(t.Elem())
 	}
+	primitive, _ := javaScalar(t.Kind())
 	return primitive
 }
 

@@ -10,6 +10,7 @@ const linear = 8
 type pointers struct {
 	list  []pointer
 	slots []int32 // open addressing: index in list plus one; empty while list is short
+	last  int     // how many slots the body before this one needed
 }
 
 type pointer struct {
@@ -53,7 +54,7 @@ func (s *pointers) find(p any, n int) int {
 }
 
 func (s *pointers) grow() {
-	n := 8 * linear
+	n := max(8*linear, s.last)
 	if len(s.slots) > 0 {
 		n = 2 * len(s.slots)
 	}
@@ -74,5 +75,6 @@ func (s *pointers) reset() {
 		return
 	}
 	clear(s.list)
+	s.last = len(s.slots)
 	s.list, s.slots = s.list[:0], s.slots[:0]
 }

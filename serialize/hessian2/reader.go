@@ -28,6 +28,10 @@ type Reader struct {
 	classes []definition
 	types   []span
 	scratch []byte
+
+	window   span // the piece of the body that text is a copy of
+	text     string
+	lastText int // where the last short string ended
 }
 
 var _ serialize.Reader = (*Reader)(nil)

@@ -10,17 +10,29 @@ import (
 
 const highBits = 0x8080808080808080
 
-// ascii says whether s has bytes below 0x80 only.
-func ascii[S string | []byte](s S) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+// word returns eight bytes of s; the compiler makes one load of it.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// asciiBytes is ascii, eight bytes at a time.
+// ascii says whether s has bytes below 0x80 only.
+func ascii(s string) bool {
+	for len(s) >= 8 {
+		if word(s)&highBits != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	var all byte
+	for i := range len(s) {
+		all |= s[i]
+	}
+	return all < 0x80
+}
+
+// asciiBytes is ascii for bytes.
 func asciiBytes(b []byte) bool {
 	for len(b) >= 8 {
 		if binary.LittleEndian.Uint64(b)&highBits != 0 {
@@ -28,7 +40,11 @@ func asciiBytes(b []byte) bool {
 		}
 		b = b[8:]
 	}
-	return ascii(b)
+	var all byte
+	for _, c := range b {
+		all |= c
+	}
+	return all < 0x80
 }
 
 // String writes a string. Bytes that are not UTF-8 become U+FFFD.
@@ -70,7 +86,7 @@ func (w *Writer) stringHeader(units int) {
 func measure(s string) (units int, plain bool) {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
-		if s[i]|s[i+1]|s[i+2]|s[i+3]|s[i+4]|s[i+5]|s[i+6]|s[i+7] >= 0x80 {
+		if word(s[i:])&highBits != 0 {
 			break
 		}
 	}

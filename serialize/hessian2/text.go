@@ -10,14 +10,43 @@ import (
 func (r *Reader) String() string {
 	if r.pos < len(r.src) {
 		if n := int(r.src[r.pos]); n < 32 && n < len(r.src)-r.pos {
-			if b := r.src[r.pos+1 : r.pos+1+n]; ascii(b) {
+			if b := r.src[r.pos+1 : r.pos+1+n]; asciiBytes(b) {
 				r.pos += 1 + n
-				r.memory -= n
-				return string(b)
+				return r.short(b)
 			}
 		}
 	}
 	return r.longString()
+}
+
+// windowSize is how much of the body is copied for several short strings at once, and so the most that one of them can
+// keep in memory. near is how close to each other they must stand for that.
+const (
+	windowSize = 512
+	near       = 32
+)
+
+// short returns the string b, which ends at the current place. Strings that stand close together, such as the fields of
+// many small objects, share one copy of that piece of the body.
+func (r *Reader) short(b []byte) string {
+	from := r.pos - len(b)
+	at := from - r.window.from
+	if at >= 0 && r.pos <= r.window.to {
+		r.lastText = r.pos
+		return r.text[at : at+len(b)]
+	}
+	dense := from-r.lastText <= near && from >= r.lastText && r.lastText > 0
+	r.lastText = r.pos
+	if !dense || len(b) == 0 {
+		r.memory -= len(b)
+		return string(b)
+	}
+	to := min(from+windowSize, len(r.src))
+	if !r.spend(to - from) {
+		return ""
+	}
+	r.window, r.text = span{from, to}, string(r.src[from:to])
+	return r.text[:len(b)]
 }
 
 // ReadString implements serialize.Reader.

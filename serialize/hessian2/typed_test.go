@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/big"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -176,7 +175,6 @@ type derived struct {
 	P     *float64
 	Any   any
 	Fn    func() `java:"-"`
-	hide  int
 }
 
 func TestStructOptions(t *testing.T) {
@@ -324,143 +322,60 @@ func TestFieldName(t *testing.T) {
 	}
 }
 
-// TestSharedIntoValues: Java shares one object, list and map in several fields; Go has values there.
-func TestSharedIntoValues(t *testing.T) {
-	s := New(nil)
-	w := s.NewWriter(nil)
-	addr := NewClass("com.example.Address", "city", "zip")
-	outer := NewClass("com.example.Outer", "first", "second", "third", "tags", "more", "attrs", "other", "color", "tint", "big", "any", "lists")
-	w.Object(outer) // 0
-	w.Object(addr)  // 1
-	w.String("Rome")
-	w.Int(100)
-	ref := func(n int32) { w.buf = append(w.buf, tagRef); w.Int(n) }
-	ref(1)
-	ref(1)
-	w.List("", 2) // 2
-	w.String("a")
-	w.String("b")
-	ref(2)
-	w.Map("") // 3
-	w.String("k")
-	w.String("v")
-	w.EndMap()
-	ref(3)
-	w.Enum(NewClass("com.example.Color", "name"), "RED") // 4
-	ref(4)
-	w.BigInt(big.NewInt(77)) // 5, 6
-	ref(5)
-	w.List("", 2) // 7
-	ref(2)
-	ref(2)
-
-	type shared struct {
-		First, Second address
-		Third         *address
-		Tags, More    []string
-		Attrs, Other  map[string]string
-		Color, Tint   color
-		Big           *big.Int
-		Any           any
-		Lists         [][]string
+func TestArrayNames(t *testing.T) {
+	s := New(testTypes())
+	for want, v := range map[string]any{
+		"[boolean": []bool{}, "[short": []int16{}, "[int": []int32{}, "[long": []int{}, "[float": []float32{}, "[double": []float64{}, "[string": []string{},
+		"[object": []any{}, "[date": []time.Time{}, "[java.lang.Integer": []*int32{}, "[java.lang.Long": []*int64{}, "[java.lang.Boolean": []*bool{},
+		"[java.lang.Double": []*float64{}, "[java.lang.Float": []*float32{}, "[java.lang.Short": []*int16{}, "[java.lang.Byte": []*int8{}, "[[int": [][]int32{},
+		"[com.example.User": []*user{}, "[com.example.Color": []color{}, "[java.math.BigInteger": []*big.Int{}, "[java.math.BigDecimal": []Decimal{},
+		"[java.util.UUID": []UUID{}, "[hessian2.base": []base{},
+	} {
+		require.Equal(t, want, "["+s.arrayElem(reflect.TypeOf(v).Elem()), "%T", v)
 	}
-	var got shared
-	rest, err := decode(s, w.Bytes(), &got)
+	require.Equal(t, "[string", "["+s.arrayElem(reflect.TypeFor[*string]()))
+}
+
+// TestPointersToHelpers: the helper types write and read themselves by pointer as they do by value.
+func TestPointersToHelpers(t *testing.T) {
+	type all struct {
+		D  *Decimal
+		U  *UUID
+		L  *LocalDate
+		T  LocalTime
+		B  big.Int
+		R  big.Rat
+		I8 int8
+		I6 int16
+		F  [2]byte
+		S  [2]int8 `java:",array"`
+		O  *serialize.Object
+		E  *serialize.Exception
+		X  error
+	}
+	s := New(nil)
+	in := all{ptr(Decimal("1.0")), &UUID{1}, &LocalDate{1, 2, 3}, LocalTime{4, 5, 6, 7}, *big.NewInt(8), *big.NewRat(1, 8), -9, -10, [2]byte{11, 12},
+		[2]int8{-13, 14}, object("a.B", "c", int32(1)), &serialize.Exception{Class: "x.Y", Message: "m"}, nil}
+	b, err := encode(s, in) // not a pointer: the fields have no address
+	require.NoError(t, err)
+	var out all
+	rest, err := decode(s, b, &out)
 	require.NoError(t, err)
 	require.Zero(t, rest)
-	rome := address{"Rome", ptr(int32(100))}
-	require.Equal(t, shared{rome, rome, &rome, []string{"a", "b"}, []string{"a", "b"}, map[string]string{"k": "v"}, map[string]string{"k": "v"}, "RED", "RED",
-		big.NewInt(77), big.NewInt(77), [][]string{{"a", "b"}, {"a", "b"}}}, got)
-	got.Tags[0] = "changed"
-	require.Equal(t, "a", got.More[0], "values are copies")
-
-	var v any
-	_, err = decode(s, w.Bytes(), &v)
+	require.Equal(t, in, out)
+	_, err = encode(s, &in)
 	require.NoError(t, err)
-	o := v.(*serialize.Object)
-	require.Same(t, o.Fields[0].Value, o.Fields[2].Value)
-	o.Fields[3].Value.([]any)[0] = "changed"
-	require.Equal(t, "changed", o.Fields[4].Value.([]any)[0], "interfaces share")
-}
 
-// TestVariableLists: lists without a length keep references and definitions in step.
-func TestVariableLists(t *testing.T) {
-	s := New(nil)
-	w := s.NewWriter(nil)
-	w.buf = append(w.buf, tagVarTyped)
-	w.String("java.util.ArrayList")
-	w.refs++ // 0
-	c := &customer{ID: 1, Name: "x"}
-	require.NoError(t, w.Value(c))    // 1
-	w.buf = append(w.buf, tagVarList) // 2
-	w.refs++
-	require.NoError(t, w.Value(c))
-	w.buf = append(w.buf, tagRef, zeroInt+2, tagEnd)
-	require.NoError(t, w.Value(c))
-	w.buf = append(w.buf, tagEnd)
-	w.Int(9)
-
-	r := s.NewReader(w.Bytes(), serialize.Limits{})
-	list := r.Any().([]any)
-	require.NoError(t, r.Err())
-	require.Equal(t, int32(9), r.Int())
-	require.Zero(t, r.Rest())
-	require.Len(t, list, 3)
-	inner := list[1].([]any)
-	require.Same(t, list[0], inner[0])
-	require.Same(t, list[0], list[2])
-	inner[0] = "mark"
-	require.Equal(t, "mark", inner[1].([]any)[0], "the list contains itself")
-
-	skip := s.NewReader(w.Bytes(), serialize.Limits{})
-	require.NoError(t, skip.Read(nil))
-	require.Equal(t, int32(9), skip.Int())
-}
-
-// TestCycleThroughValues: a Java cycle cannot be laid out in Go values; it must end in an error.
-func TestCycleThroughValues(t *testing.T) {
-	type tree struct{ Children []tree }
-	s := New(nil)
-	w := s.NewWriter(nil)
-	w.Object(NewClass("x.Tree", "children"))
-	w.List("", 1)
-	w.buf = append(w.buf, tagRef, zeroInt)
-	var got tree
-	_, err := decode(s, w.Bytes(), &got)
-	require.ErrorIs(t, err, serialize.ErrLimit)
-}
-
-func TestStructFromMap(t *testing.T) {
-	s := New(nil)
-	in := map[any]any{"id": int32(5), "name": "Ann", "age": int64(30), "class": "com.example.User", int32(1): []any{}}
-	b, err := encode(s, []any{in, in})
-	require.NoError(t, err)
-	var got []user
-	_, err = decode(s, b, &got)
-	require.NoError(t, err)
-	require.Equal(t, user{ptr(int64(5)), "Ann", 30}, got[0])
-	require.Equal(t, got[0], got[1])
-}
-
-func TestManyPointers(t *testing.T) {
-	s := New(nil)
-	var list []*customer
-	for i := range 1000 {
-		list = append(list, &customer{ID: int64(i)})
-	}
-	list = append(list, list...)
-	list = append(list, &customer{Name: strings.Repeat("x", 5), Parent: list[500]})
-	for range 2 { // the second body reuses the tables of the first
-		b, err := encode(s, &list)
+	for _, v := range []any{int8(-3), int16(300), float32(1.5), ptr(int8(-3)), ptr(int16(300)), ptr(float32(1.5)), []string{"a"}, ptr([]any{"x"}), ptr(map[string]any{"k": "v"})} {
+		b, err := encode(s, v)
 		require.NoError(t, err)
-		var got []*customer
-		_, err = decode(s, b, &got)
-		require.NoError(t, err)
-		require.Len(t, got, 2001)
-		for i := range 1000 {
-			require.Equal(t, int64(i), got[i].ID)
-			require.Same(t, got[i], got[i+1000])
+		target := reflect.ValueOf(v)
+		if target.Kind() == reflect.Pointer {
+			target = target.Elem()
 		}
-		require.Same(t, got[500], got[2000].Parent)
+		got := reflect.New(target.Type())
+		_, err = decode(s, b, got.Interface())
+		require.NoError(t, err)
+		require.Equal(t, target.Interface(), got.Elem().Interface())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/ferryrpc/ferry/serialize"
 )
@@ -34,9 +35,8 @@ func (p *parser) peek() byte {
 
 // token returns the raw bytes of the string, number or word that comes next.
 func (p *parser) token() []byte {
-	start := p.off
 	if p.peek() == '"' {
-		start = p.off
+		start := p.off
 		for p.off++; p.src[p.off] != '"'; p.off++ {
 			if p.src[p.off] == '\\' {
 				p.off++
@@ -45,8 +45,8 @@ func (p *parser) token() []byte {
 		p.off++
 		return p.src[start:p.off]
 	}
-	start = p.off
-	for p.off < len(p.src) && !bytes.ContainsRune([]byte(",]} \t\r\n"), rune(p.src[p.off])) {
+	start := p.off
+	for p.off < len(p.src) && strings.IndexByte(",]} \t\r\n", p.src[p.off]) < 0 {
 		p.off++
 	}
 	return p.src[start:p.off]

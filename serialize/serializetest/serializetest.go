@@ -97,16 +97,17 @@ type Person struct {
 // Types returns a table with the classes of the suite.
 func Types() *serialize.Types {
 	types := new(serialize.Types)
-	err := errors.Join(
+	_ = register(types) // Run checks it
+	return types
+}
+
+func register(types *serialize.Types) error {
+	return errors.Join(
 		types.Add(ShortageClass, Shortage{}),
 		types.Add("com.example.Order", Order{}),
 		types.Add("com.example.Line", Line{}),
 		types.Add("com.example.Person", Person{}),
 	)
-	if err != nil {
-		panic(err)
-	}
-	return types
 }
 
 // NewOrder returns an order with every field set.
@@ -122,6 +123,7 @@ func NewOrder() *Order {
 
 // Run checks the Serializer, which must have been made with Types, against the contract.
 func Run(t *testing.T, s serialize.Serializer, o Options) {
+	require.NoError(t, register(new(serialize.Types)))
 	c := &suite{s: s, o: o}
 	for _, test := range []struct {
 		name string

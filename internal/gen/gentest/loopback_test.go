@@ -19,7 +19,10 @@ import (
 	"github.com/ferryrpc/ferry/serialize/msgpack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The msgpack library keeps a goroutine for each type that it has read on its own.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/vmihailenco/msgpack/v5.cachedValue.func1"))
+}
 
 // loopback carries a call to impl and back as bytes of one format, as a protocol does.
 type loopback struct {

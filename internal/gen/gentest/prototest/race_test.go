@@ -1,0 +1,5 @@
+//go:build race
+
+package prototest_test
+
+const raceEnabled = true
