@@ -30,6 +30,8 @@ type Client struct {
 	Logger *slog.Logger
 	// TLS makes connections encrypted.
 	TLS *tls.Config
+	// Reports gets what the client counts every monitor.interval, in a goroutine of its own. nil means nobody.
+	Reports monitor.Monitor
 
 	mu         sync.Mutex // guards the following
 	closed     bool
@@ -49,13 +51,18 @@ type running struct {
 	env       extension.Env
 	protocols map[string]protocol.Protocol // by scheme; guarded by mu
 	mu        sync.Mutex
+	reporter  *monitor.Reporter
 }
 
-func newRunning(x *Extensions, log *slog.Logger, t *tls.Config) *running {
+func newRunning(x *Extensions, log *slog.Logger, t *tls.Config, reports monitor.Monitor, options []Option) (r *running, err error) {
 	if x == nil {
 		x = Builtin()
 	}
-	return &running{x: x, env: extension.Env{Logger: log, TLS: t, Shared: &process}, protocols: map[string]protocol.Protocol{}}
+	r = &running{x: x, env: extension.Env{Logger: log, TLS: t, Shared: &process}, protocols: map[string]protocol.Protocol{}}
+	if reports != nil {
+		r.reporter, err = monitor.NewReporter(r.env, apply(&url.URL{}, options), x.Monitor, reports)
+	}
+	return r, err
 }
 
 // protocol returns the one Protocol of a scheme.
@@ -79,6 +86,9 @@ func (r *running) close() error {
 	for _, p := range r.protocols {
 		errs = append(errs, p.Close())
 	}
+	if r.reporter != nil {
+		errs = append(errs, r.reporter.Close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -89,8 +99,11 @@ func (c *Client) start() (*running, error) {
 		return nil, errors.New("ferry: client is closed")
 	}
 	if c.running == nil {
-		c.running = newRunning(c.Extensions, c.Logger, c.TLS)
-		c.Extensions = c.running.x
+		r, err := newRunning(c.Extensions, c.Logger, c.TLS, c.Reports, c.Options)
+		if err != nil {
+			return nil, err
+		}
+		c.running, c.Extensions = r, r.x
 		c.registries = map[string]registry.Registry{}
 	}
 	return c.running, nil
@@ -104,7 +117,7 @@ func (c *Client) Types() *serialize.Types {
 	return c.Extensions.Types
 }
 
-// Monitor shows what the client counts.
+// Monitor shows what the client counts; its Page is an http.Handler.
 func (c *Client) Monitor() *monitor.Counters {
 	if _, err := c.start(); err != nil {
 		return nil

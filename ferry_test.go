@@ -12,6 +12,7 @@ import (
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/internal/leak"
 	"github.com/ferryrpc/ferry/internal/zktest"
+	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/proxy"
 )
@@ -221,4 +222,46 @@ func TestDirectAndInproc(t *testing.T) {
 	got, err = in.Buy(context.Background(), "apple", 1)
 	require.NoError(t, err)
 	require.Equal(t, "bob sold apple", got)
+}
+
+func TestProxyParameterChoosesGenericCalls(t *testing.T) {
+	export(t, "memory://"+t.Name(), "ann")
+	c := refer(t, "memory://"+t.Name(), ferry.Param("proxy", "generic"))
+	got, err := c.Buy(context.Background(), "apple", 1)
+	require.NoError(t, err)
+	require.Equal(t, "ann sold apple", got)
+	_, err = c.Buy(context.Background(), "dragon", 1)
+	require.ErrorContains(t, err, "dragons are not for sale")
+	require.ErrorContains(t, err, "$invoke", "the call went as a generic one")
+	cl := ferry.NewClient("memory://" + t.Name())
+	defer cl.Close()
+	_, err = fill(cl, ferry.Param("proxy", "generik"))
+	require.ErrorContains(t, err, `"generic"`)
+}
+
+// collector is a Monitor that keeps the last report.
+type collector struct{ reports chan []monitor.Sample }
+
+func (c collector) Collect(_ context.Context, samples []monitor.Sample) error {
+	c.reports <- samples
+	return nil
+}
+
+func TestMonitorGetsReports(t *testing.T) {
+	export(t, "memory://"+t.Name(), "ann")
+	reports := make(chan []monitor.Sample, 100)
+	c := ferry.NewClient("memory://"+t.Name(), ferry.Param("monitor.interval", "1h"))
+	c.Reports = collector{reports}
+	in, err := fill(c)
+	require.NoError(t, err)
+	for range 3 {
+		_, err = in.Buy(context.Background(), "apple", 1)
+		require.NoError(t, err)
+	}
+	require.Contains(t, c.Monitor().String(), "buy")
+	require.NoError(t, c.Close())
+	last := <-reports
+	require.Len(t, last, 1)
+	require.EqualValues(t, 3, last[0].Calls)
+	require.Equal(t, service, last[0].Service)
 }

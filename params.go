@@ -20,7 +20,6 @@ type commonParams struct {
 	Filter          string `url:"filter" doc:"filters once per call of a consumer, behind the built-in ones; -name takes one out"`
 	ReferenceFilter string `url:"reference.filter" doc:"filters once per attempt of a consumer"`
 	ServiceFilter   string `url:"service.filter" doc:"filters around a provider's service"`
-	Proxy           string `url:"proxy" doc:"kind of proxy where a URL must choose; generated code needs none"`
 	Dynamic         bool   `url:"dynamic" default:"true" doc:"false: the registry keeps the entry when the provider is gone"`
 	Enabled         bool   `url:"enabled" default:"true" doc:"false: consumers pass the provider over"`
 	Timestamp       int64  `url:"timestamp" doc:"when a provider started, ms since 1970; set by the framework"`

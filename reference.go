@@ -12,6 +12,7 @@ import (
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/proxy"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/url"
 )
@@ -78,7 +79,31 @@ func (ref *Reference) join(r *running, u *url.URL) error {
 	}
 	ref.joined = cl.Join(ref.directory, balancer)
 	ref.chain = protocol.Chain(ref.joined, filters...)
-	return nil
+	return ref.proxy(r, u)
+}
+
+// proxyParams choose what typed calls become.
+type proxyParams struct {
+	Proxy string `url:"proxy" default:"typed" doc:"typed calls methods as they are declared, generic by $invoke with generic values"`
+}
+
+// proxy puts the kind of proxy that the URL names in front.
+func (ref *Reference) proxy(r *running, u *url.URL) error {
+	var p proxyParams
+	if err := u.Decode(&p); err != nil {
+		return err
+	}
+	switch p.Proxy {
+	case "typed":
+		return nil
+	case "generic":
+		s, err := r.x.Serializers.OpenNamed(r.env, "hessian2", u)
+		if err == nil {
+			ref.chain = proxy.Generic(ref.chain, s)
+		}
+		return err
+	}
+	return unknown("value", p.Proxy, []string{"typed", "generic"}, "parameter proxy")
 }
 
 // providers opens one provider, with the filters that run once per attempt around it.

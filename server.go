@@ -38,6 +38,8 @@ type Server struct {
 	Logger *slog.Logger
 	// TLS makes connections encrypted.
 	TLS *tls.Config
+	// Reports gets what the server counts every monitor.interval, in a goroutine of its own. nil means nobody.
+	Reports monitor.Monitor
 
 	mu        sync.Mutex // guards the following
 	closed    bool
@@ -76,8 +78,11 @@ func (s *Server) start() (*running, error) {
 		return nil, errors.New("ferry: server is closed")
 	}
 	if s.running == nil {
-		s.running = newRunning(s.Extensions, s.Logger, s.TLS)
-		s.Extensions = s.running.x
+		r, err := newRunning(s.Extensions, s.Logger, s.TLS, s.Reports, s.Options)
+		if err != nil {
+			return nil, err
+		}
+		s.running, s.Extensions = r, r.x
 	}
 	return s.running, nil
 }
@@ -90,7 +95,7 @@ func (s *Server) Types() *serialize.Types {
 	return s.Extensions.Types
 }
 
-// Monitor shows what the server counts.
+// Monitor shows what the server counts; its Page is an http.Handler.
 func (s *Server) Monitor() *monitor.Counters {
 	if _, err := s.start(); err != nil {
 		return nil

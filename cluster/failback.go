@@ -92,8 +92,8 @@ func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	} else {
 		err = x.single(ctx, s, c, t)
 	}
-	if err == nil || fromService(err) {
-		return err
+	if err == nil {
+		return nil
 	}
 	if !x.mayRepeat(err, p, c, t, belowRetry(ctx, c)) || c.Method.New == nil || c.Method.Clone == nil {
 		return err

@@ -95,7 +95,7 @@ func (r *repeat) run(ctx context.Context, t *loadbalance.Target, err error) erro
 			return r.result(t, err)
 		}
 		if r.unknown {
-			c.Attachments = slices.Clone(attachments)
+			c.Attachments = attachments
 			c.Attachments.Set(protocol.RetryOfUnknown, "true")
 		}
 		t = next
@@ -113,11 +113,8 @@ func belowRetry(ctx context.Context, c *protocol.Invocation) bool {
 	if _, ok := c.Attachments.Get(protocol.RetryOfUnknown); ok {
 		return true
 	}
-	if serving := protocol.Serving(ctx); serving != nil {
-		_, ok := serving.Attachments.Get(protocol.RetryOfUnknown)
-		return ok
-	}
-	return false
+	_, ok := protocol.IncomingAttachments(ctx).Get(protocol.RetryOfUnknown)
+	return ok
 }
 
 // may says whether the failure e at t may be repeated.

@@ -51,7 +51,7 @@ func (d *Roster) open() {
 	for len(d.queue) > 0 {
 		m := d.queue[0]
 		d.queue = d.queue[1:]
-		if m.left || d.closed {
+		if m.left { // Close marks all
 			continue
 		}
 		d.mu.Unlock()
@@ -85,7 +85,7 @@ func (d *Roster) openedLocked(m *member, ref protocol.Reference, err error) {
 			return
 		}
 	case errors.Is(err, extension.ErrUnknown):
-		m.unknown, d.problem = true, err
+		m.unknown, m.failures, d.problem = true, 0, err
 		d.cfg.Env.Log().Warn("cluster: provider left out", "service", d.service, "address", m.url.Address(), "error", err)
 	default:
 		m.failures++
@@ -153,7 +153,7 @@ func (d *Roster) watch() {
 // reopenLocked tries members again that could not be opened.
 func (d *Roster) reopenLocked(now time.Time) {
 	for _, m := range d.members {
-		if m.target.Ref == nil && !m.waiting && !m.unknown && m.failures > 0 && !now.Before(m.reopen) {
+		if m.target.Ref == nil && !m.waiting && m.failures > 0 && !now.Before(m.reopen) {
 			d.queueLocked(m)
 		}
 	}

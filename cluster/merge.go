@@ -150,6 +150,9 @@ func whole(text string, otherwise int) int {
 
 // sameShape says whether two targets differ in nothing but their counters.
 func sameShape(a, b *loadbalance.Target) bool {
+	if a.Published != b.Published && (a.Published == nil || b.Published == nil || !sameProvider(a.Published, b.Published)) {
+		return false
+	}
 	if a.Weight != b.Weight || a.Warmup != b.Warmup || !a.Started.Equal(b.Started) || len(a.Weights) != len(b.Weights) {
 		return false
 	}

@@ -192,7 +192,9 @@ func (d *Roster) memberLocked(u *url.URL, have map[string]*member) *member {
 	if d.cfg.Configure != nil {
 		merged = d.cfg.Configure(merged)
 	}
-	return &member{key: key, raw: u, url: merged, target: shape(merged)}
+	next := &member{key: key, raw: u, url: merged, target: shape(merged)}
+	next.target.Published = u
+	return next
 }
 
 // applyLocked makes wanted the members: those that did not change stay, new ones are opened, others leave.

@@ -157,6 +157,16 @@ func TestEmptyListKeepsTheLast(t *testing.T) {
 		require.Equal(t, []string{"10.0.0.2:20880", "10.0.0.3:20880"}, addresses(d))
 		require.True(t, w.of("10.0.0.1:20880")[0].closed.Load())
 
+		// Being away now and then proves nothing either.
+		third := w.of("10.0.0.3:20880")[0]
+		for range 4 {
+			third.away.Store(true)
+			time.Sleep(deadAfter / 2)
+			third.away.Store(false)
+			time.Sleep(2 * watchEvery)
+		}
+		require.Len(t, addresses(d), 2)
+
 		// A call that finds the port closed is proof enough.
 		second := w.of("10.0.0.2:20880")[0]
 		second.away.Store(true)
@@ -403,4 +413,25 @@ func BenchmarkUpdate(b *testing.B) {
 			require.NoError(b, d.Close())
 		})
 	}
+}
+
+// TestTargetsKnowWhatTheirProviderPublished: the consumer's zone goes over the provider's, yet balancers see both, and a
+// change that the consumer's own value hides reaches them on the same connection.
+func TestTargetsKnowWhatTheirProviderPublished(t *testing.T) {
+	d, w := roster(t, "zone=b")
+	defer d.Close()
+	zone := func() (published, merged string) {
+		target := d.Snapshot().Targets[0]
+		return target.Published.Param("zone"), target.Ref.URL().Param("zone")
+	}
+	d.Update(live(provider(1, "zone=a")))
+	require.NoError(t, d.Ready(context.Background()))
+	published, merged := zone()
+	require.Equal(t, "a", published)
+	require.Equal(t, "b", merged)
+	d.Update(live(provider(1, "zone=c")))
+	published, merged = zone()
+	require.Equal(t, "c", published)
+	require.Equal(t, "b", merged)
+	require.Len(t, w.of("10.0.0.1:20880"), 1)
 }

@@ -189,6 +189,37 @@ func TestFailingProviderIsSetAside(t *testing.T) {
 	})
 }
 
+// TestProbingPrefersWhatMayBeRepeated: a call that must not run twice waits for another second before it tries.
+func TestProbingPrefersWhatMayBeRepeated(t *testing.T) {
+	in(t, "", func(t *testing.T, d *Roster, w *world) {
+		d.Update(live(provider(1, ""), provider(2, "")))
+		synctest.Wait()
+		x := join(t, NewFailover, "", d)
+		bad := w.of("10.0.0.1:20880")[0]
+		bad.does(fails(protocol.Timeout, protocol.OutcomeUnknown))
+		plain, harmless := method("plain", 0), method("harmless", 1)
+		harmless.Idempotent = true
+		for range 5 {
+			require.Error(t, x.Invoke(t.Context(), call(plain, "")))
+		}
+		time.Sleep(1500 * time.Millisecond)
+		require.NoError(t, x.Invoke(t.Context(), call(plain, "")))
+		require.Equal(t, int64(5), bad.calls.Load())
+		require.NoError(t, x.Invoke(t.Context(), call(harmless, "")), "the probe fails, and is repeated")
+		require.Equal(t, int64(6), bad.calls.Load())
+		time.Sleep(2500 * time.Millisecond)
+		require.NoError(t, x.Invoke(t.Context(), call(plain, "")))
+		time.Sleep(time.Second)
+		require.Error(t, x.Invoke(t.Context(), call(plain, "")), "nobody else tried, so this one does")
+		require.Equal(t, int64(7), bad.calls.Load())
+
+		bad.away.Store(true)
+		time.Sleep(time.Hour)
+		require.NoError(t, x.Invoke(t.Context(), call(harmless, "")), "without connection there is nothing to try")
+		require.Equal(t, int64(7), bad.calls.Load())
+	})
+}
+
 // TestNeverMoreThanHalfAside: whatever fails, half of the providers stay in the list.
 func TestNeverMoreThanHalfAside(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 7} {

@@ -84,5 +84,5 @@ func (echoHandler) Handle(_ *ServerConn, m Message) (*transport.Frame, byte) {
 func (echoHandler) Refuse(h Header, _ byte, reason string) (*transport.Frame, byte) {
 	f := transport.NewFrame(HeaderLen + len(reason))
 	f.B = append(f.B[:HeaderLen], reason...)
-	return f
+	return f, h.Serialization()
 }

@@ -27,7 +27,7 @@ const (
 
 // NewAccessLog returns the provider's filter that writes Dubbo's line for each call:
 //
-//	[in] -> [out] - group/service:version method(types) [arguments]
+//	[in] -> [out] caller -> provider - group/service:version method(types) [arguments]
 //
 // to the logger, or to a file that is renamed to path.yyyyMMdd when the day changes. A line that cannot be written is
 // reported once to the logger and never fails the call.
@@ -50,13 +50,17 @@ func NewAccessLog(e extension.Env, u *url.URL) (protocol.Filter, error) {
 		}
 		write = f.write
 	}
-	service := u.Service()
+	service, address := u.Service(), u.Address()
 	return func(next protocol.Invoker) protocol.Invoker {
 		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
 			in := e.Time()
 			arguments := argumentsOf(c) // before the call, which may change them
 			err := next.Invoke(ctx, c)
-			write(fmt.Sprintf("[%s] -> [%s] - %s %s(%s) %s", in.Format(accessTime), e.Time().Format(accessTime), service,
+			caller := "-"
+			if a := protocol.Peer(ctx); a != nil {
+				caller = a.String()
+			}
+			write(fmt.Sprintf("[%s] -> [%s] %s -> %s - %s %s(%s) %s", in.Format(accessTime), e.Time().Format(accessTime), caller, address, service,
 				c.Method.Name, c.Method.Descriptor, arguments))
 			return err
 		})

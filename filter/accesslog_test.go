@@ -1,7 +1,9 @@
 package filter
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,9 +22,10 @@ func logged(t *testing.T, e extension.Env, params string, args ...any) {
 	t.Helper()
 	f, err := NewAccessLog(e, url.MustParse("dubbo://h:1/com.example.Greeter?group=g&version=1.0&"+params))
 	require.NoError(t, err)
+	ctx := context.WithValue(t.Context(), protocol.PeerKey{}, net.Addr(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 9), Port: 5}))
 	m := method("sayHello", 0)
 	m.Descriptor = "Ljava/lang/String;I"
-	require.NoError(t, f(protocol.InvokerFunc(ok)).Invoke(t.Context(), &protocol.Invocation{Method: m, Args: row(args)}))
+	require.NoError(t, f(protocol.InvokerFunc(ok)).Invoke(ctx, &protocol.Invocation{Method: m, Args: row(args)}))
 }
 
 func TestAccessLogToTheLogger(t *testing.T) {
@@ -31,7 +34,7 @@ func TestAccessLogToTheLogger(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
 	e := extension.Env{Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return at }}
 	logged(t, e, "accesslog=true", &text, &number, &nothing)
-	require.Contains(t, log.String(), `[2026-01-02 03:04:05.67890] -> [2026-01-02 03:04:05.67890] - g/com.example.Greeter:1.0 sayHello(Ljava/lang/String;I) [`)
+	require.Contains(t, log.String(), `[2026-01-02 03:04:05.67890] -> [2026-01-02 03:04:05.67890] 10.0.0.9:5 -> h:1 - g/com.example.Greeter:1.0 sayHello(Ljava/lang/String;I) [`)
 	require.Contains(t, log.String(), `a\\nb`, "an argument cannot add lines: %s", log.String())
 	require.Contains(t, log.String(), `,5,<nil>]`)
 	require.Equal(t, 1, strings.Count(log.String(), "\n"))

@@ -15,10 +15,8 @@ import (
 func NewAttachments(extension.Env, *url.URL) (protocol.Filter, error) {
 	return func(next protocol.Invoker) protocol.Invoker {
 		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
-			pairs, marked := protocol.AttachmentsFrom(ctx), false
-			if serving := protocol.Serving(ctx); serving != nil {
-				_, marked = serving.Attachments.Get(protocol.RetryOfUnknown)
-			}
+			pairs := protocol.AttachmentsFrom(ctx)
+			_, marked := protocol.IncomingAttachments(ctx).Get(protocol.RetryOfUnknown)
 			if len(pairs) == 0 && !marked {
 				return next.Invoke(ctx, c)
 			}
@@ -35,9 +33,9 @@ func NewAttachments(extension.Env, *url.URL) (protocol.Filter, error) {
 	}, nil
 }
 
-// joined returns a slice of its own: the context's pairs are shared by all its calls.
+// joined returns the pairs of both, and the mark.
 func joined(c *protocol.Invocation, pairs protocol.Attachments, marked bool) (protocol.Attachments, error) {
-	all := append(make(protocol.Attachments, 0, len(pairs)+len(c.Attachments)+2), pairs...)
+	all := pairs // shared by all calls of the context; Set makes a copy
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if protocol.Reserved(pairs[i]) {
 			return nil, refusal(c, protocol.Forbidden, protocol.NotSent, fmt.Sprintf("attachment %q belongs to the framework", pairs[i]))

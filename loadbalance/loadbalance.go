@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/url"
 )
 
 // A Balancer is a way to choose, built from a URL's parameters.
@@ -26,13 +27,16 @@ type Picker interface {
 // A Target is one provider with what balancers look at. The cluster layer makes it, keeps it over list changes for as
 // long as the provider's address stays, and counts on it.
 type Target struct {
-	Ref     protocol.Reference
-	Weight  int            // 0 means no traffic by choice; Dubbo's default is 100
-	Weights map[string]int // by method name, where it differs from Weight; nil mostly
-	Started time.Time      // when the provider started; zero when unknown
-	Warmup  time.Duration  // time until full weight; Dubbo's default is 10 min
-	Load    Load
-	Health  Health
+	Ref protocol.Reference
+	// Published is the provider's own URL, as it was before the consumer's parameters went over it (Ref.URL() is what came
+	// of that); nil where no registry named the provider.
+	Published *url.URL
+	Weight    int            // 0 means no traffic by choice; Dubbo's default is 100
+	Weights   map[string]int // by method name, where it differs from Weight; nil mostly
+	Started   time.Time      // when the provider started; zero when unknown
+	Warmup    time.Duration  // time until full weight; Dubbo's default is 10 min
+	Load      Load
+	Health    Health
 }
 
 // Health is what the cluster layer knows of a Target's recent failures. Balancers need not look at it: a target that is
@@ -119,10 +123,7 @@ func (t *Target) warmed(weight int, now time.Time) int {
 		return weight
 	}
 	up := now.Sub(t.Started).Milliseconds()
-	if up <= 0 { // Dubbo gives full weight at exactly 0 ms, which a list prepared at that moment would keep
-		return 1
-	}
-	if warmup := t.Warmup.Milliseconds(); up < warmup {
+	if warmup := t.Warmup.Milliseconds(); up < warmup { // Dubbo gives full weight at exactly 0 ms, which a new list would keep
 		w := int(float32(up) / (float32(warmup) / float32(weight)))
 		return min(max(w, 1), weight)
 	}

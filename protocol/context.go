@@ -41,6 +41,10 @@ func Reserved(key string) bool {
 // themselves save WithServing's allocation.
 type ServingKey struct{}
 
+// AttachmentsKey is the key under which a serving context keeps its call's Attachments. A context that outlives its call
+// answers with a copy that nobody changes, and with none once the call is over.
+type AttachmentsKey struct{}
+
 // serving is a context with the call that is being served: one allocation instead of context.WithValue's two.
 type serving struct {
 	context.Context
@@ -48,8 +52,14 @@ type serving struct {
 }
 
 func (s *serving) Value(key any) any {
-	if key == (ServingKey{}) {
+	switch key.(type) {
+	case ServingKey:
 		return s.call
+	case AttachmentsKey:
+		if known := s.Context.Value(key); known != nil {
+			return known // of the protocol, which knows when the call is over
+		}
+		return slices.Clone(s.call.Attachments)
 	}
 	return s.Context.Value(key)
 }
@@ -63,12 +73,11 @@ func Serving(ctx context.Context) *Invocation {
 	return c
 }
 
-// IncomingAttachments returns a copy of the pairs that came with the call that ctx serves; nil outside a handler.
+// IncomingAttachments returns a copy of the pairs that came with the call that ctx serves; nil outside a handler. It may
+// be called from any goroutine and when the handler has returned.
 func IncomingAttachments(ctx context.Context) Attachments {
-	if c := Serving(ctx); c != nil {
-		return slices.Clone(c.Attachments)
-	}
-	return nil
+	a, _ := ctx.Value(AttachmentsKey{}).(Attachments)
+	return a
 }
 
 // SetReplyAttachment sends a pair back with the answer of the call that ctx serves. It must be called before the handler

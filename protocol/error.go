@@ -90,11 +90,11 @@ func (e *Error) Error() string {
 	b.WriteString(e.Code.String())
 	if e.Message != "" {
 		b.WriteString(": ")
-		b.WriteString(e.Message)
+		b.WriteString(oneLine(e.Message))
 	}
 	if e.Cause != nil && (e.Message == "" || !strings.Contains(e.Message, e.Cause.Error())) {
 		b.WriteString(": ")
-		b.WriteString(e.Cause.Error())
+		b.WriteString(oneLine(e.Cause.Error()))
 	}
 	b.WriteString(" (")
 	if e.Attempts > 1 {
@@ -105,6 +105,20 @@ func (e *Error) Error() string {
 	}
 	b.WriteString("outcome: " + e.Outcome.String() + ")")
 	return b.String()
+}
+
+// oneLine joins the lines of a text; those of a Java stack trace that name a place are left out.
+func oneLine(s string) string {
+	if !strings.ContainsAny(s, "\r\n") {
+		return s
+	}
+	var lines []string
+	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if text := strings.TrimSpace(line); text != "" && !strings.HasPrefix(line, "\tat ") && !strings.HasPrefix(line, "\t... ") {
+			lines = append(lines, text)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
 
 // Unwrap returns the cause.

@@ -27,6 +27,13 @@
 // Intercept decides about single requests: lose them, lose the reply, delay it, answer an error, end the session. The
 // methods of Listener and Server do what networks and machines do: cut, hold one direction, be deaf, refuse, stop, restart
 // with or without data. All of it can be switched while clients are connected.
+//
+// # Differences
+//
+// Nothing is written to disk. Not there: quotas, reconfig, multi-read, SASL, ACL schemes other than world, auth, digest and
+// ip. A request for one of them is answered as ZooKeeper answers operations it does not know: Unimplemented, and the
+// connection ends. OpCheckWatches looks at the caller's watches alone, where ZooKeeper 3.8 mixes in those of others. Latencies
+// in the four-letter commands are 0.
 package zkembed
 
 import (

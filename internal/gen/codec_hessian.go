@@ -58,21 +58,22 @@ func emitHessianClass(pr *printer, p *pkg, c *class) {
 	}
 	pr.P("return nil\n}\n")
 
-	pr.P("// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.")
-	pr.function("func (v *%s) UnmarshalHessian2(r *%s.Reader) error {", name, pkgName)
-	pr.P("fields, ok := r.Object(class%s)", name)
+	pr.P("// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.")
+	pr.P("func (v *%s) UnmarshalHessian2(r *%s.Reader) error {", name, pkgName)
 	if len(c.fields) == 0 {
-		pr.P("for range fields {\nr.Skip()\n}")
-	} else {
-		pr.P("for _, i := range fields {\nswitch i {")
-		for i, f := range c.fields {
-			pr.P("case %d:", i)
-			f.provide(pr)
-			h.read("v."+f.path, f.typ, f.form)
-		}
-		pr.P("default:\nr.Skip()\n}\n}")
+		pr.P("r.Skip()\nreturn r.Err()\n}\n")
+		return
 	}
+	pr.P("if r.AtMap() {\nif r.Map() {\nfor r.MoreEntries() {\nv.readHessian2(r, r.Field(class%s))\n}\n}\nreturn r.Err()\n}", name)
+	pr.P("fields, ok := r.Object(class%s)\nfor _, i := range fields {\nv.readHessian2(r, i)\n}", name)
 	pr.P("if ok {\nr.EndObject()\n}\nreturn r.Err()\n}\n")
+	pr.function("func (v *%s) readHessian2(r *%s.Reader, i int16) {\nswitch i {", name, pkgName)
+	for i, f := range c.fields {
+		pr.P("case %d:", i)
+		f.provide(pr)
+		h.read("v."+f.path, f.typ, f.form)
+	}
+	pr.P("default:\nr.Skip()\n}\n}\n")
 }
 
 // write prints the statements that write e, an expression of type t.
@@ -253,7 +254,8 @@ func (h *hessian) readPointer(e string, u *types.Pointer, f form) {
 		h.P("r.Fail(r.Read(&%s))", e)
 	default:
 		x := h.fresh("x")
-		h.P("if r.Null() {\n%s = nil\n} else {", e)
+		h.reset(e)
+		h.P("if !r.Null() {")
 		h.define(x, u.Elem(), f)
 		h.P("%s = &%s\n}", e, x)
 	}
@@ -266,7 +268,8 @@ func (h *hessian) readMap(e string, t types.Type, u *types.Map, f form) {
 	}
 	defer h.open.pop()
 	k, x := h.fresh("k"), h.fresh("x")
-	h.P("%s = nil\nif r.Map() {\n%s = %s{}\nfor r.MoreEntries() {", e, e, h.typ(t))
+	h.reset(e)
+	h.P("if r.Map() {\n%s = %s{}\nfor r.MoreEntries() {", e, h.typ(t))
 	h.define(k, u.Key(), form{})
 	h.define(x, u.Elem(), form{kind: f.kind})
 	h.P("%s[%s] = %s\n}\n}", e, k, x)
@@ -276,6 +279,10 @@ func (h *hessian) readMap(e string, t types.Type, u *types.Map, f form) {
 func (h *hessian) define(x string, t types.Type, f form) {
 	if call, ok := h.readCall(t); ok && f == (form{}) && !h.p.ownCodec(t, "UnmarshalHessian2") && h.p.enumClass(t) == "" {
 		h.P("%s := %s", x, typed(h.printer, t, call))
+		return
+	}
+	if u, ok := t.Underlying().(*types.Pointer); ok && h.p.coded(u.Elem(), "UnmarshalHessian2") {
+		h.P("%s := %s.Pointer[%s](r)", x, h.use(hessianPkg, "hessian2"), h.typ(u.Elem()))
 		return
 	}
 	h.P("var %s %s", x, h.typ(t))

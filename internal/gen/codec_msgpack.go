@@ -244,12 +244,14 @@ func (m *packer) read(e string, t types.Type) {
 		_, isStruct := u.Elem().Underlying().(*types.Struct)
 		switch {
 		case m.p.coded(u.Elem(), "ReadMsgpack"):
-			m.P("if r.Nil() {\n%s = nil\n} else {\n%s = %s.Make[%s](r)\nr.Fail(%s.ReadMsgpack(r))\n}", e, e, pkgName, m.typ(u.Elem()), e)
+			m.reset(e)
+			m.P("if !r.Nil() {\n%s = %s.Make[%s](r)\nr.Fail(%s.ReadMsgpack(r))\n}", e, pkgName, m.typ(u.Elem()), e)
 		case isStruct && !isTime(u.Elem()):
 			m.P("r.Fail(r.Read(&%s))", e)
 		default:
 			x := m.fresh("x")
-			m.P("if r.Nil() {\n%s = nil\n} else {", e)
+			m.reset(e)
+			m.P("if !r.Nil() {")
 			m.define(x, u.Elem())
 			m.P("%s = &%s\n}", e, x)
 		}
@@ -260,7 +262,8 @@ func (m *packer) read(e string, t types.Type) {
 		}
 		defer m.open.pop()
 		n, i := m.fresh("n"), m.fresh("i")
-		m.P("%s = nil\nif %s, ok := r.Array(); ok {\n%s = %s.MakeSlice[%s](r, %s)", e, n, e, pkgName, m.typ(u.Elem()), n)
+		m.reset(e)
+		m.P("if %s, ok := r.Array(); ok {\n%s = %s.MakeSlice[%s](r, %s)", n, e, pkgName, m.typ(u.Elem()), n)
 		m.P("for %s := 0; r.Next(%s, %s); %s++ {", i, i, n, i)
 		m.read(e+"["+i+"]", u.Elem())
 		m.P("}\n}")
@@ -284,7 +287,8 @@ func (m *packer) readMap(e string, t types.Type, u *types.Map) {
 	}
 	defer m.open.pop()
 	k, x, n, i := m.fresh("k"), m.fresh("x"), m.fresh("n"), m.fresh("i")
-	m.P("%s = nil\nif %s, ok := r.Map(); ok {\n%s = %s.MakeMap[%s, %s](r, %s)", e, n, e, m.use(msgpackPkg, "msgpack"), m.typ(u.Key()), m.typ(u.Elem()), n)
+	m.reset(e)
+	m.P("if %s, ok := r.Map(); ok {\n%s = %s.MakeMap[%s, %s](r, %s)", n, e, m.use(msgpackPkg, "msgpack"), m.typ(u.Key()), m.typ(u.Elem()), n)
 	m.P("for %s := 0; r.Next(%s, %s); %s++ {", i, i, n, i)
 	m.define(k, u.Key())
 	m.define(x, u.Elem())

@@ -15,6 +15,9 @@ func emitClientMethod(pr *printer, s *service, m *method) {
 		n := strconv.Itoa(i)
 		left, right = append(left, "k.args.A"+n), append(right, "a"+n)
 	}
+	if len(m.args) > 0 && m.args[0].message {
+		pr.P("if a0 == nil {\na0 = new(%s)\n}", strings.TrimPrefix(pr.typ(m.args[0].typ), "*"))
+	}
 	if len(left) > 0 {
 		pr.P("%s = %s", strings.Join(left, ", "), strings.Join(right, ", "))
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // The packages that generated code imports.
@@ -53,6 +54,13 @@ func (p *printer) P(format string, args ...any) {
 func (p *printer) function(format string, args ...any) {
 	p.counter = 0
 	p.P(format, args...)
+}
+
+// reset prints what empties e, unless it is new: a variable of a loop or an element of a list that was just made.
+func (p *printer) reset(e string) {
+	if strings.Contains(e, ".") && !strings.Contains(e, "[") {
+		p.P("%s = nil", e)
+	}
 }
 
 // use returns the local name of a package, which is imported from now on.

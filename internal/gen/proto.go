@@ -129,8 +129,8 @@ func emitProto(o Options, f *protogen.File, path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.emitInterface(pr, s, service)
 		if len(service.methods) > 0 {
+			p.emitInterface(pr, s, service)
 			emitService(pr, model, service)
 		}
 		for _, m := range s.Methods {

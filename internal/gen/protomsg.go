@@ -73,7 +73,7 @@ func (w *wire) lengths(all []*protogen.Message) bool {
 }
 
 func (w *wire) finishName() string {
-	return "finish" + upperFirst(string(w.file.GoDescriptorIdent.GoName[len("File_"):]))
+	return "finish" + strings.ReplaceAll(upperFirst(w.file.GoDescriptorIdent.GoName[len("File_"):]), "_", "")
 }
 
 // finish prints the function that puts the length in front of what was written behind a byte kept free for it.
@@ -84,7 +84,7 @@ func (w *wire) finish() {
 	w.P("size := len(b) - n\nif size < 0x80 {\nb[n-1] = byte(size)\nreturn b\n}")
 	w.P("more := %s.SizeVarint(uint64(size)) - 1", pw)
 	w.P("b = append(b, make([]byte, more)...)\ncopy(b[n+more:], b[n:])")
-	w.P("%s.AppendVarint(b[:n-1], uint64(size))\nreturn b\n}\n", pw)
+	w.P("_ = %s.AppendVarint(b[:n-1], uint64(size))\nreturn b\n}\n", pw)
 }
 
 // fields returns the fields in the order in which protobuf-go writes them.

@@ -17,16 +17,16 @@ func (w *wire) unmarshal(m *protogen.Message) {
 	w.P("for len(b) > 0 {")
 	w.P("num, typ, size := %s.ConsumeTag(b)\nif size < 0 {\nreturn %s.ParseError(size)\n}", pw, pw)
 	if len(m.Fields) > 0 {
-		w.P("field := b\nb = b[size:]\nswitch %s.EncodeTag(num, typ) {", pw)
+		w.P("b = b[size:]\nswitch %s.EncodeTag(num, typ) {", pw)
 		for _, f := range w.fields(m) {
 			w.readField(f, "m."+f.GoName)
 		}
 		w.P("default:")
 	} else {
-		w.P("field := b\nb = b[size:]")
+		w.P("b = b[size:]")
 	}
 	w.P("n := %s.ConsumeFieldValue(num, typ, b)\nif n < 0 {\nreturn %s.ParseError(n)\n}", pw, pw)
-	w.P("m.unknownFields = append(m.unknownFields, field[:size+n]...)\nb = b[n:]")
+	w.P("m.unknownFields = append(%s.AppendTag(m.unknownFields, num, typ), b[:n]...)\nb = b[n:]", pw)
 	if len(m.Fields) > 0 {
 		w.P("}")
 	}

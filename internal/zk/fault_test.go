@@ -2,6 +2,9 @@ package zk
 
 import (
 	"context"
+	"errors"
+	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,28 +98,43 @@ func TestDeafServerIsLeftAfterAThirdOfTheSession(t *testing.T) {
 }
 
 // A full server hangs up without a word, as one does that has lost our history. Our session must live through that.
-func TestRefusingServerDoesNotCostTheSession(t *testing.T) {
+func TestFullServerDoesNotCostTheSession(t *testing.T) {
 	t.Parallel()
-	z := embedded(t)
-	l, err := z.Listen("127.0.0.1:0")
+	z, err := zkembed.Start(zkembed.Options{MaxConns: 1})
 	require.NoError(t, err)
-	c := open(t, Config{Addresses: []string{l.Addr()}, SessionTimeout: 4 * time.Second})
+	t.Cleanup(func() { require.NoError(t, z.Close()) })
+	c := open(t, Config{Addresses: []string{z.Addr()}, SessionTimeout: 6 * time.Second})
 	gen := session(t, c)
 	_, err = c.Create(within(t, 5*time.Second), Node{Path: "/mine", Session: gen})
 	require.NoError(t, err)
-	l.Refuse()
-	l.Cut()
-	var rounds int
-	for rounds < refusedRounds+2 {
+
+	full := func() net.Conn { // takes the only place before the client comes back
+		z.Cut()
+		conn, err := net.Dial("tcp", z.Addr())
+		require.NoError(t, err)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		if _, err = conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+			return conn
+		}
+		require.NoError(t, conn.Close())
+		return nil
+	}
+	conn := full()
+	for conn == nil {
+		conn = full()
+	}
+	for refused := 0; refused < refusedRounds+1; {
 		changed := c.Changed()
 		select {
 		case <-changed:
-			rounds++
+			if errors.Is(c.Status().Err, errRefused) {
+				refused++
+			}
 		case <-gen.Context().Done():
 			require.Fail(t, "the session is gone", "%v", context.Cause(gen.Context()))
 		}
 	}
-	require.NoError(t, l.Accept())
+	require.NoError(t, conn.Close())
 	_, found, err := c.Exists(within(t, 5*time.Second), "/mine", nil)
 	require.NoError(t, err)
 	require.True(t, found)
@@ -145,4 +163,41 @@ func TestManyClientsComeBackOneByOne(t *testing.T) {
 	}
 	require.Greater(t, time.Since(cut), 150*time.Millisecond, "spread over a thirtieth of the session")
 	require.Less(t, early.Load(), int64(n/2))
+}
+
+func TestSweepDeletesWhatIsOursWhenTheServerIsBack(t *testing.T) {
+	z := embedded(t)
+	c, other := open(t, Config{Addresses: []string{z.Addr()}, SessionTimeout: 5 * time.Second}), open(t, Config{Addresses: []string{z.Addr()}})
+	ctx := within(t, 20*time.Second)
+	gen := session(t, c)
+	for path, g := range map[string]*Generation{"/ours": gen, "/theirs": session(t, other)} {
+		_, err := c.Create(ctx, Node{Path: "/persistent" + path, Parents: true})
+		require.NoError(t, err)
+		_, err = g.c.Create(ctx, Node{Path: path, Session: g})
+		require.NoError(t, err)
+	}
+	z.Stop()
+	for _, path := range []string{"/ours", "/theirs", "/persistent/ours", "/none"} {
+		c.Sweep(path, gen.ID())
+	}
+	require.NoError(t, z.Restart(true))
+	require.Eventually(t, func() bool {
+		_, found, err := other.Exists(ctx, "/ours", nil)
+		return err == nil && !found
+	}, 10*time.Second, time.Millisecond)
+	for _, path := range []string{"/theirs", "/persistent/ours"} {
+		_, found, err := other.Exists(ctx, path, nil)
+		require.NoError(t, err)
+		require.True(t, found, path)
+	}
+	require.True(t, gen.Alive())
+}
+
+func TestAliveAllocatesNothing(t *testing.T) {
+	gen := session(t, open(t, Config{Addresses: []string{embedded(t).Addr()}}))
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if !gen.Alive() {
+			t.Fail()
+		}
+	}))
 }

@@ -93,7 +93,10 @@ func (c *Client) connect() (*link, error) {
 	for range c.cfg.Addresses {
 		address := c.cfg.Addresses[c.next%len(c.cfg.Addresses)]
 		c.next++
-		l, err := c.dial(address, c.session != 0 && c.refusals >= refusedRounds)
+		l, err := c.dial(address, false)
+		if errors.Is(err, errRefused) && c.session != 0 && c.refusals >= refusedRounds {
+			l, err = c.dial(address, true) // a server that is full refuses this too, and our session lives
+		}
 		if err == nil {
 			c.refusals = 0
 			return l, nil
@@ -106,10 +109,8 @@ func (c *Client) connect() (*link, error) {
 		}
 		errs = append(errs, err)
 	}
-	if refused == len(c.cfg.Addresses) && c.session != 0 {
+	if refused == len(c.cfg.Addresses) && c.session != 0 { // a round in which one was silent says nothing
 		c.refusals++
-	} else {
-		c.refusals = 0
 	}
 	return nil, joined(errs)
 }
@@ -223,7 +224,6 @@ func (c *Client) take(ctx context.Context, address string, tcp net.Conn, g greet
 
 // forget gives our session up.
 func (c *Client) forget(why error) {
-	c.session, c.password = 0, nil
-	c.zxid = 0
+	c.session, c.password, c.zxid, c.refusals = 0, nil, 0, 0
 	c.leave(why)
 }

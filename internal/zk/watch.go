@@ -66,19 +66,24 @@ func (w *Watch) Stop() {
 // StopWith ends the watch when ctx does.
 func (w *Watch) StopWith(ctx context.Context) { context.AfterFunc(ctx, w.Stop) }
 
-// at notes where the watch waits, or no longer does; false when it is over.
-func (w *Watch) at(key watchKey, l *link) bool {
+// arm notes where the watch waits; false when it is over.
+func (w *Watch) arm(key watchKey, l *link) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return false
-	}
-	if l == nil {
-		delete(w.armed, key)
-	} else {
+	if !w.over {
 		w.armed[key] = l
 	}
-	return true
+	return !w.over
+}
+
+// disarm notes that it no longer waits there; false when it is over.
+func (w *Watch) disarm(key watchKey, l *link) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.armed[key] == l { // it may wait on the next connection already
+		delete(w.armed, key)
+	}
+	return !w.over
 }
 
 // A watchKey is one entry in a server's watch table: the children of a path, or its existence and data.
@@ -108,7 +113,7 @@ type pending struct {
 // watch enters w before the read, so that no event falls between. w may be nil.
 func (l *link) watch(key watchKey, w *Watch) pending {
 	p := pending{l: l, key: key, w: w}
-	if w == nil || !w.at(key, l) {
+	if w == nil || !w.arm(key, l) {
 		p.w = nil
 		return p
 	}
@@ -141,7 +146,7 @@ func (p pending) settle(ok bool) {
 	}
 	p.l.mu.Unlock()
 	if !ok {
-		p.w.at(p.key, nil)
+		p.w.disarm(p.key, p.l)
 		p.l.unwatch(p.key, p.w)
 	}
 }
@@ -187,7 +192,7 @@ func (l *link) fire(key watchKey, e Event) {
 	s.fired++
 	l.mu.Unlock()
 	for w := range told {
-		if w.at(key, nil) {
+		if w.disarm(key, l) {
 			w.fire(e)
 		}
 	}

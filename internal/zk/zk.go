@@ -111,7 +111,7 @@ type Client struct {
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
-	wg   sync.WaitGroup // run, watchdog, and the ends of links
+	wg   sync.WaitGroup // run, watchdog, ends of links and sweeps; the latter's Add needs mu
 
 	mu      sync.Mutex    // guards the following
 	link    *link         // nil while disconnected
@@ -154,7 +154,9 @@ func Open(cfg Config) (*Client, error) {
 // Close ends the session at the servers, if they can be reached within a second, and waits for every goroutine of the
 // client. Calls that are under way fail with ErrClosed.
 func (c *Client) Close() error {
+	c.mu.Lock()
 	c.stop(ErrClosed)
+	c.mu.Unlock()
 	c.wg.Wait()
 	return nil
 }

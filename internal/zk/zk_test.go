@@ -1,8 +1,10 @@
 package zk
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,9 +22,25 @@ var real zktest.Shared
 
 func TestMain(m *testing.M) { real.Main(m) }
 
-// both runs a test on the embedded server and on the real one.
+// both runs a test on the embedded server and on the real one, both empty.
 func both(t *testing.T, run func(t *testing.T, addr string)) {
-	real.Both(t, func(t *testing.T, z zktest.Target) { run(t, z.Addr()) })
+	real.Both(t, func(t *testing.T, z zktest.Target) {
+		wipe(t, open(t, Config{Addresses: []string{z.Addr()}}), "")
+		run(t, z.Addr())
+	})
+}
+
+func wipe(t *testing.T, c *Client, path string) {
+	names, err := c.Children(within(t, 20*time.Second), cmp.Or(path, "/"), nil)
+	require.NoError(t, err)
+	for _, name := range names {
+		if child := path + "/" + name; child != "/zookeeper" {
+			wipe(t, c, child)
+			if err := c.Delete(within(t, 5*time.Second), child, AnyVersion); !errors.Is(err, ErrNoNode) {
+				require.NoError(t, err) // a container may go by itself
+			}
+		}
+	}
 }
 
 // dialer is a Config.Dial whose connections can be cut, made deaf and mute.

@@ -55,6 +55,9 @@ func supportsAttachments(version string) bool {
 	return seen == numbers && n >= lowest && n <= highest
 }
 
+// defaultTimeout stands in for a timeout of 0.
+const defaultTimeout = time.Second
+
 // plan is what a reference knows about one method before any call.
 type plan struct {
 	method      *protocol.Method
@@ -73,15 +76,19 @@ func newPlan(m *protocol.Method, u *url.URL, s serialize.Serializer) (*plan, err
 		return nil, err
 	}
 	p := &plan{method: m, timeout: params.Timeout, oneway: m.Kind == protocol.OneWay || !params.Return}
-	path, version := u.Path(), u.Param("version")
+	if p.timeout <= 0 {
+		p.timeout = defaultTimeout
+	}
+	path, service, version := u.Path(), u.Interface(), normal(u.Param("version"))
+	if service == "" {
+		service = m.Service
+	}
 	if path == "" {
-		path = m.Service
+		path = service
 	}
-	if version == "" {
-		version = noVersion
-	}
-	p.prefix = appendPrefix(s, protocolVersion, path, version, m.Name, m.Descriptor)
-	p.pairs = []string{"path", path, "interface", u.Interface(), "version", version}
+	// The service is named by its interface, which is not the path of a provider with a context path.
+	p.prefix = appendPrefix(s, protocolVersion, service, version, m.Name, m.Descriptor)
+	p.pairs = []string{"path", path, "interface", service, "version", version}
 	for _, key := range []string{"group", "token"} {
 		if v := u.Param(key); v != "" && v != "*" {
 			p.pairs = append(p.pairs, key, v)

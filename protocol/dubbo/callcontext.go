@@ -2,6 +2,7 @@ package dubbo
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type callContext struct {
 
 	mu     sync.Mutex // guards the following
 	call   *protocol.Invocation
-	ended  bool
+	ended  bool            // call is nil then
 	inner  context.Context // made when somebody asks for Done
 	cancel context.CancelFunc
 }
@@ -75,16 +76,22 @@ func (c *callContext) Err() error {
 
 // Value implements context.Context.
 func (c *callContext) Value(key any) any {
+	if _, ok := key.(protocol.PeerKey); ok {
+		return c.conn.RemoteAddr()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch key.(type) {
 	case protocol.ServingKey:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.ended {
-			return (*protocol.Invocation)(nil)
-		}
 		return c.call
-	case protocol.PeerKey:
-		return c.conn.RemoteAddr()
+	case protocol.AttachmentsKey:
+		if c.call == nil {
+			return protocol.Attachments(nil)
+		}
+		return slices.Clone(c.call.Attachments)
+	}
+	if c.inner != nil {
+		return c.inner.Value(key) // context.WithCancel finds its parent so, and needs no goroutine
 	}
 	return nil
 }

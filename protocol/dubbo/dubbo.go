@@ -52,22 +52,42 @@ type Config struct {
 	Limits serialize.Limits
 }
 
+var errClosed = errors.New("dubbo: protocol is closed")
+
 // Protocol exports and refers to services. It implements protocol.Protocol.
 type Protocol struct {
 	config Config
-	lines  extension.Shared // connections that services share
+	lines  extension.Shared                                  // connections that services share
+	known  func() *[exchange.MaskID + 1]serialize.Serializer // all formats of this process by their id
 
-	mu     sync.Mutex // guards the following
-	closed bool
-	ports  map[string]*port // by the address asked for
+	mu         sync.Mutex // guards the following
+	closed     bool
+	ports      map[string]*port // by the address asked for
+	references map[*reference]struct{}
 }
 
 var _ protocol.Protocol = (*Protocol)(nil)
 
 // New makes the protocol. Close it when nothing made by it is used any more.
 func New(c Config) *Protocol {
-	return &Protocol{config: c, ports: map[string]*port{}}
+	p := &Protocol{config: c, ports: map[string]*port{}, references: map[*reference]struct{}{}}
+	p.known = sync.OnceValue(p.openAll)
+	return p
 }
+
+// openAll opens the formats of this process. One that wants parameters of its own is left out.
+func (p *Protocol) openAll() *[exchange.MaskID + 1]serialize.Serializer {
+	var all [exchange.MaskID + 1]serialize.Serializer
+	for _, name := range p.config.Serializers.Names() {
+		if s, err := p.config.Serializers.OpenNamed(p.config.Env, name, &url.URL{}); err == nil {
+			all[s.ID()&exchange.MaskID] = s
+		}
+	}
+	return &all
+}
+
+// byID returns a format of this process, or nil: for texts between peers that disagree about the format.
+func (p *Protocol) byID(id byte) serialize.Serializer { return p.known()[id&exchange.MaskID] }
 
 // Export implements protocol.Protocol. Services with one address share its port; two services may not have the same
 // name, group and version there.
@@ -84,7 +104,7 @@ func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, e
 	if err != nil {
 		return nil, err
 	}
-	e := &exporter{port: pt, service: s, params: params, formats: formats, url: u.WithAddress(pt.published(u))}
+	e := newExporter(pt, s, u, params, formats)
 	if err := pt.add(e); err != nil {
 		p.release(pt)
 		return nil, err
@@ -106,10 +126,10 @@ func (p *Protocol) formats(u *url.URL, params Params) ([]serialize.Serializer, e
 }
 
 // choose picks a consumer's serializer by Dubbo's rule: the first of prefer.serialization that there is here, else
-// serialization.
+// serialization, else hessian2, which Java providers always take.
 func (p *Protocol) choose(u *url.URL, params Params) (serialize.Serializer, error) {
-	name := params.Serialization
-	for _, n := range params.Prefer {
+	name := "hessian2"
+	for _, n := range append(params.Prefer[:len(params.Prefer):len(params.Prefer)], params.Serialization) {
 		if p.config.Serializers.Has(n) {
 			name = n
 			break
@@ -127,7 +147,7 @@ func (p *Protocol) port(u *url.URL) (*port, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errors.New("dubbo: protocol is closed")
+		return nil, errClosed
 	}
 	if pt, ok := p.ports[u.Address()]; ok {
 		pt.users++
@@ -183,16 +203,20 @@ func (p *Protocol) release(pt *port) (last bool) {
 	return true
 }
 
-// Close implements protocol.Protocol. It ends the ports that still have services, without waiting for consumers.
+// Close implements protocol.Protocol. It ends the references and ports that are still open, without waiting for
+// consumers.
 func (p *Protocol) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	ports := p.ports
-	p.ports = map[string]*port{}
+	ports, references := p.ports, p.references
+	p.ports, p.references = map[string]*port{}, map[*reference]struct{}{}
 	p.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	var errs []error
+	for r := range references {
+		errs = append(errs, r.Close())
+	}
 	for _, pt := range ports {
 		errs = append(errs, pt.close(ctx))
 	}

@@ -37,12 +37,12 @@ func (r *reference) lost(ctx context.Context, c *protocol.Invocation, start time
 	case errors.Is(err, exchange.ErrTimeout):
 		code, message = protocol.Timeout, fmt.Sprintf("no reply within %v", timeout)
 		if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
-			message, err = "no reply before the caller's deadline", errors.Join(context.DeadlineExceeded, err)
+			message, err = "no reply before the caller's deadline", context.DeadlineExceeded
 		}
 		if outcome == protocol.NotSent {
 			message = ""
 		}
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		code = protocol.Timeout
 		if outcome == protocol.NotSent {
 			code, message = protocol.DeadlineExceeded, "the caller's deadline passed before the call was sent"
@@ -61,7 +61,7 @@ func (r *reference) lost(ctx context.Context, c *protocol.Invocation, start time
 // refused reads an answer whose status is not 20: one string.
 func (r *reference) refused(c *protocol.Invocation, start time.Time, m exchange.Message) error {
 	reason := ""
-	if s, err := r.protocol.byID(m.Serialization(), r.format); err == nil {
+	if s := r.protocol.byID(m.Serialization()); s != nil {
 		rd := s.Reader(m.Body.B, r.limits)
 		reason, _ = rd.ReadString()
 		rd.Free()
@@ -78,14 +78,6 @@ func (r *reference) refused(c *protocol.Invocation, start time.Time, m exchange.
 		return r.failure(c, start, protocol.Timeout, protocol.OutcomeUnknown, reason, nil)
 	}
 	return r.failure(c, start, protocol.Network, protocol.OutcomeUnknown, reason, nil)
-}
-
-// byID returns the serializer of an answer: nearly always the one of the call.
-func (p *Protocol) byID(id byte, usual serialize.Serializer) (serialize.Serializer, error) {
-	if usual.ID() == id {
-		return usual, nil
-	}
-	return nil, fmt.Errorf("%w: serialization %d", serialize.ErrUnsupported, id)
 }
 
 // applicationError is the service's own answer. An error of a registered type is the cause, where errors.As finds it.

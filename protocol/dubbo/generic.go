@@ -11,19 +11,15 @@ func (r *request) common(k methodKey) []*target {
 	var m *protocol.Method
 	switch {
 	case k.name == protocol.Echo && k.descriptor == protocol.EchoDescriptor:
-		m = protocol.NewEchoMethod(k.path)
+		m = protocol.NewEchoMethod(k.service)
 	case (k.name == protocol.GenericInvoke || k.name == protocol.GenericInvokeAsync) && k.descriptor == protocol.GenericDescriptor:
-		m = protocol.NewGenericMethod(k.path)
+		m = protocol.NewGenericMethod(k.service)
 	default:
 		return nil
 	}
 	var out []*target
 	for _, e := range r.table.services[k.serviceKey] {
-		var accepts uint32
-		for _, s := range e.formats {
-			accepts |= 1 << s.ID()
-		}
-		out = append(out, &target{exporter: e, method: m, accepts: accepts})
+		out = append(out, &target{exporter: e, method: m, accepts: e.accepts()})
 	}
 	return out
 }

@@ -33,7 +33,8 @@ func (pt *port) Handle(conn *exchange.ServerConn, m exchange.Message) (*transpor
 	format := t.formats[m.Serialization()]
 	if format == nil {
 		m.Body.Free()
-		return pt.Refuse(m.Header, exchange.BadRequest, fmt.Sprintf("serialization %d is not accepted here", m.Serialization())), exchange.BadRequest
+		_ = conn.Refuse(m.Header, exchange.BadRequest, fmt.Sprintf("serialization %d is not accepted here", m.Serialization()))
+		return nil, exchange.BadRequest
 	}
 	rd := format.Reader(m.Body.B, pt.protocol.config.Limits)
 	f, status := pt.serve(t, conn, m, format, rd)
@@ -46,9 +47,16 @@ func (pt *port) Handle(conn *exchange.ServerConn, m exchange.Message) (*transpor
 	return f, status
 }
 
-// serve runs one request from its body to its answer.
-func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, format serialize.Serializer, rd serialize.Reader) (*transport.Frame, byte) {
+// serve runs one request from its body to its answer. A panic in a type's own code, such as the Error of a nil error,
+// ends here.
+func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, format serialize.Serializer, rd serialize.Reader) (f *transport.Frame, status byte) {
 	r := request{port: pt, table: t, conn: conn, format: format, body: m.Body.B, version: protocolVersion}
+	var ctx *callContext
+	defer func() {
+		if v := recover(); v != nil {
+			f, status = r.panicked(ctx, v)
+		}
+	}()
 	targets, err := r.find(rd)
 	if err == nil {
 		err = r.decode(rd, targets)
@@ -56,14 +64,33 @@ func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, f
 	if err != nil {
 		return r.refused(err)
 	}
-	ctx := newCallContext(conn, &r)
+	e := r.target.exporter
+	e.running.Add(1)
+	defer e.running.Add(-1)
+	if e.gone.Load() {
+		return r.refused(refuse(exchange.BadRequest, "service %q is not here any more", e.url.Service()))
+	}
+	ctx = newCallContext(conn, &r)
 	err = r.invoke(ctx)
-	f, status := r.answer(ctx, err)
+	f, status = r.answer(err)
 	ctx.finish()
 	if free := r.call.Method.Free; free != nil {
 		free(r.call)
 	}
 	return f, status
+}
+
+// panicked answers a request whose decoding or encoding panicked.
+func (r *request) panicked(ctx *callContext, v any) (*transport.Frame, byte) {
+	r.port.protocol.config.Env.Log().Error("dubbo: panic outside the handler", "panic", v)
+	if ctx != nil {
+		ctx.finish()
+	}
+	reason := "panic: " + firstLine(fmt.Sprint(v))
+	if r.call != nil && r.call.Started {
+		return textFrame(r.format, "the reply cannot be encoded: "+reason), exchange.BadResponse
+	}
+	return textFrame(r.format, "the request cannot be decoded: "+reason), exchange.BadRequest
 }
 
 // A request is one call on its way through the server. It lives on the worker's stack.
@@ -90,9 +117,11 @@ func (r *request) find(rd serialize.Reader) ([]*target, error) {
 	n := len(r.body) - rd.Rest()
 	// The key is put together on the stack; looking a converted byte slice up does not allocate.
 	var space [512]byte
-	key := append(append(space[:0], string(r.format.ID())...), r.body[:n]...)
-	if targets := r.table.byPrefix[string(key)]; targets != nil {
-		return targets, nil
+	if n < len(space) {
+		key := append(append(space[:0], r.format.ID()), r.body[:n]...)
+		if targets := r.table.byPrefix[string(key)]; targets != nil {
+			return targets, nil
+		}
 	}
 	return r.findSlowly()
 }
@@ -122,7 +151,10 @@ func (r *request) findSlowly() ([]*target, error) {
 // decode reads the arguments and the attachments, which say for whose group the call is.
 func (r *request) decode(rd serialize.Reader, targets []*target) error {
 	first := targets[0]
-	if first.accepts&(1<<r.format.ID()) == 0 {
+	for i := 1; i < len(targets) && !first.takes(r.format); i++ {
+		first = targets[i]
+	}
+	if !first.takes(r.format) {
 		return refuse(exchange.BadRequest, "%s does not accept serialization %d", first.exporter.url.Service(), r.format.ID())
 	}
 	r.target, r.call = first, first.method.New()
@@ -139,6 +171,9 @@ func (r *request) decode(rd serialize.Reader, targets []*target) error {
 	return r.choose(targets)
 }
 
+// takes says whether the service accepts calls in a format.
+func (t *target) takes(s serialize.Serializer) bool { return t.accepts&(1<<s.ID()) != 0 }
+
 // attachments reads the map behind the arguments, unless it is byte for byte the one that the method saw last.
 func (r *request) attachments(rd serialize.Reader) (protocol.Attachments, error) {
 	raw := r.body[len(r.body)-rd.Rest():]
@@ -154,17 +189,33 @@ func (r *request) attachments(rd serialize.Reader) (protocol.Attachments, error)
 		return nil, err
 	}
 	const most = 1 << 10
-	if len(raw) <= most {
+	if len(raw) <= most && r.plain(raw, pairs) {
 		seen.Store(&attachments{bytes.Clone(raw), pairs[:len(pairs):len(pairs)]})
 	}
 	return pairs, nil
 }
 
-// choose finds the service of the caller's group. Attachments decide over the prefix (Dubbo, DubboProtocol.getInvoker).
+// plain says whether raw is nothing but the pairs: other bytes may refer to the arguments before them, and mean
+// something else behind other arguments.
+func (r *request) plain(raw []byte, pairs []string) bool {
+	f := transport.NewFrame(len(raw) + room)
+	defer f.Free()
+	w := r.format.Writer(f.B)
+	defer w.Free()
+	w.WriteMap(pairs)
+	f.B = w.Bytes()
+	return bytes.Equal(f.B, raw)
+}
+
+// choose finds the service of the caller's group and path. Attachments decide over the prefix (Dubbo,
+// DubboProtocol.getInvoker).
 func (r *request) choose(targets []*target) error {
-	group, _ := r.call.Attachments.Get("group")
+	group, path := r.call.Attachments.Value("group"), r.call.Attachments.Value("path")
 	for _, t := range targets {
-		if t.exporter.group() == group {
+		if e := t.exporter; e.group == group && (path == "" || path == e.path) {
+			if !t.takes(r.format) {
+				return refuse(exchange.BadRequest, "%s does not accept serialization %d", e.url.Service(), r.format.ID())
+			}
 			if t.method != r.call.Method {
 				if err := r.retarget(t); err != nil {
 					return err
@@ -174,7 +225,11 @@ func (r *request) choose(targets []*target) error {
 			return r.resolve()
 		}
 	}
-	return refuse(exchange.ServiceError, "service %s is here, but not in group %q", targets[0].exporter.url.Interface(), firstLine(group))
+	e := targets[0].exporter
+	if e.group != group {
+		return refuse(exchange.ServiceError, "service %s is here, but not in group %q", e.service.Interface.Name, firstLine(group))
+	}
+	return refuse(exchange.BadRequest, "service %s is at path %q, the call is for path %q", e.service.Interface.Name, e.path, firstLine(path))
 }
 
 // retarget reads the arguments again for a service of the same name whose types are others.
@@ -216,7 +271,11 @@ func (r *request) invoke(ctx context.Context) (err error) {
 
 // timeout is what the caller allows, from its attachment; 0 when it does not say.
 func (r *request) timeout() time.Duration {
-	ms, err := strconv.ParseInt(r.call.Attachments.Value("timeout"), 10, 64)
+	text := r.call.Attachments.Value("timeout")
+	if text == "" {
+		return 0 // an error of ParseInt is an allocation
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
 	const most = int64(24 * time.Hour / time.Millisecond)
 	if err != nil || ms <= 0 || ms > most {
 		return 0
@@ -225,7 +284,7 @@ func (r *request) timeout() time.Duration {
 }
 
 // answer encodes what became of the call.
-func (r *request) answer(ctx *callContext, err error) (*transport.Frame, byte) {
+func (r *request) answer(err error) (*transport.Frame, byte) {
 	if err != nil && !r.call.Started {
 		return r.refused(err)
 	}
@@ -246,12 +305,12 @@ func (r *request) answer(ctx *callContext, err error) (*transport.Frame, byte) {
 		&exchange.TooLargeError{Size: size, Limit: limit})), exchange.SerializationError
 }
 
-func (r *request) writeAnswer(w serialize.Writer, err error) error {
+// writeAnswer writes the body of an answer.
+func (r *request) writeAnswer(w serialize.Writer, err error) (werr error) {
 	attached := 0
 	if supportsAttachments(r.version) {
 		attached = flagExceptionAttached
 	}
-	var werr error
 	switch {
 	case err != nil:
 		if werr = w.Write(&flags[flagException+attached]); werr == nil {
@@ -307,19 +366,22 @@ func (r *request) refused(err error) (*transport.Frame, byte) {
 	if e != nil && e.Message != "" {
 		text = e.Message
 	}
-	return textFrame(r.format, text), status
+	return textFrame(r.format, firstLine(text)), status
 }
 
-// Refuse implements exchange.Handler. A peer reads the reason in the serialization that it asked with, if there is one.
-func (pt *port) Refuse(h exchange.Header, status byte, reason string) *transport.Frame {
+// Refuse implements exchange.Handler. A peer reads the reason in the serialization that it asked with if this process
+// has it, whether or not a service accepts it; otherwise in one that the services do accept.
+func (pt *port) Refuse(h exchange.Header, status byte, reason string) (*transport.Frame, byte) {
 	t := pt.table.Load()
-	if s := t.formats[h.Serialization()]; s != nil {
-		return textFrame(s, reason)
+	s := t.formats[h.Serialization()]
+	if s == nil {
+		s = pt.protocol.byID(h.Serialization())
 	}
-	for _, s := range t.formats {
-		if s != nil {
-			return textFrame(s, reason)
-		}
+	for i := 0; s == nil && i < len(t.formats); i++ {
+		s = t.formats[i]
 	}
-	return nil
+	if s == nil {
+		return nil, 0
+	}
+	return textFrame(s, reason), s.ID()
 }

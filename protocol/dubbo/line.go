@@ -75,8 +75,8 @@ func (p *Protocol) connect(u *url.URL, params Params) ([]*line, error) {
 
 // noCallbacks answers a request that a provider sends to its consumer.
 func (p *Protocol) noCallbacks(h exchange.Header) *transport.Frame {
-	s, err := p.config.Serializers.OpenNamed(p.config.Env, "hessian2", &url.URL{})
-	if err != nil || s.ID() != h.Serialization() {
+	s := p.byID(h.Serialization())
+	if s == nil {
 		return nil
 	}
 	f := textFrame(s, "this consumer serves no callbacks")

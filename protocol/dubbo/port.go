@@ -3,11 +3,12 @@ package dubbo
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
-	"strconv"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ferryrpc/ferry/exchange"
 	"github.com/ferryrpc/ferry/protocol"
@@ -36,7 +37,8 @@ type table struct {
 	formats  [exchange.MaskID + 1]serialize.Serializer
 }
 
-type serviceKey struct{ path, version string }
+// A serviceKey's service is a path or an interface; mostly they are the same.
+type serviceKey struct{ service, version string }
 
 type methodKey struct {
 	serviceKey
@@ -64,7 +66,21 @@ type exporter struct {
 	params  Params
 	formats []serialize.Serializer
 	url     *url.URL
+
+	path, version, group string // what a call must name to come here
+
 	closed  atomic.Bool
+	gone    atomic.Bool  // taken from a port that other services keep open
+	running atomic.Int64 // calls
+}
+
+func newExporter(pt *port, s *protocol.Service, u *url.URL, params Params, formats []serialize.Serializer) *exporter {
+	e := &exporter{port: pt, service: s, params: params, formats: formats, url: u.WithAddress(pt.published(u)),
+		path: u.Path(), version: normal(u.Param("version")), group: u.Param("group")}
+	if e.path == "" {
+		e.path = s.Interface.Name
+	}
+	return e
 }
 
 func newPort(p *Protocol, key string) *port {
@@ -82,15 +98,14 @@ func (pt *port) published(u *url.URL) string {
 	return net.JoinHostPort(u.Host(), p)
 }
 
-func (e *exporter) key() serviceKey {
-	path := e.url.Path()
-	if path == "" {
-		path = e.service.Interface.Name
+// names are what a call's second value may be: Dubbo writes the interface there, which is not the path of a provider
+// with a context path, or the path when it knows no interface.
+func (e *exporter) names() []string {
+	if e.path == e.service.Interface.Name {
+		return []string{e.path}
 	}
-	return serviceKey{path, normal(e.url.Param("version"))}
+	return []string{e.path, e.service.Interface.Name}
 }
-
-func (e *exporter) group() string { return e.url.Param("group") }
 
 // normal brings the two ways to write "no version" together.
 func normal(version string) string {
@@ -105,8 +120,8 @@ func (pt *port) add(e *exporter) error {
 	pt.mu.Lock()
 	defer pt.mu.Unlock()
 	old := pt.table.Load()
-	for _, other := range old.services[e.key()] {
-		if other.group() == e.group() {
+	for _, other := range old.services[serviceKey{e.path, e.version}] {
+		if other.group == e.group && other.path == e.path {
 			return fmt.Errorf("dubbo: %s is exported at %s already", e.url.Service(), e.url.Address())
 		}
 	}
@@ -135,46 +150,59 @@ func newTable(exporters []*exporter) *table {
 }
 
 func (t *table) addService(e *exporter) {
-	key := e.key()
-	t.services[key] = append(t.services[key], e)
-	var accepts uint32
 	for _, s := range e.formats {
-		accepts |= 1 << s.ID()
 		t.formats[s.ID()] = s
 	}
-	for _, m := range e.service.Interface.Methods {
-		tg := &target{exporter: e, method: m, accepts: accepts}
-		name := methodKey{key, m.Name, m.Descriptor}
-		t.byName[name] = append(t.byName[name], tg)
-		for _, s := range e.formats {
-			prefix := prefixKey(s, key.path, key.version, m)
-			t.byPrefix[prefix] = append(t.byPrefix[prefix], tg)
+	for _, name := range e.names() {
+		key := serviceKey{name, e.version}
+		t.services[key] = append(t.services[key], e)
+		for _, m := range e.service.Interface.Methods {
+			tg := &target{exporter: e, method: m, accepts: e.accepts()}
+			mk := methodKey{key, m.Name, m.Descriptor}
+			t.byName[mk] = append(t.byName[mk], tg)
+			for _, s := range e.formats {
+				prefix := prefixKey(s, key, m)
+				t.byPrefix[prefix] = append(t.byPrefix[prefix], tg)
+			}
 		}
 	}
 }
 
+// accepts has a bit for each serialization id that the service takes.
+func (e *exporter) accepts() (bits uint32) {
+	for _, s := range e.formats {
+		bits |= 1 << s.ID()
+	}
+	return bits
+}
+
 // prefixKey is a request's prefix behind its serialization id.
-func prefixKey(s serialize.Serializer, path, version string, m *protocol.Method) string {
-	return string(s.ID()) + string(appendPrefix(s, protocolVersion, path, version, m.Name, m.Descriptor))
+func prefixKey(s serialize.Serializer, k serviceKey, m *protocol.Method) string {
+	return string([]byte{s.ID()}) + string(appendPrefix(s, protocolVersion, k.service, k.version, m.Name, m.Descriptor))
 }
 
 // describe lists what is served, for the error of a caller who asks for something else.
 func (t *table) describe(k methodKey) string {
 	exporters := t.services[k.serviceKey]
 	if len(exporters) == 0 {
-		for other := range maps.Keys(t.services) {
-			if other.path == k.path {
-				return fmt.Sprintf("service %s version %s is not here; version %s is", k.path, k.version, other.version)
+		var versions []string
+		for other := range t.services {
+			if other.service == k.service {
+				versions = append(versions, other.version)
 			}
 		}
-		return fmt.Sprintf("service %s is not here", strconv.Quote(firstLine(k.path)))
+		if len(versions) > 0 {
+			slices.Sort(versions)
+			return fmt.Sprintf("service %s version %q is not here, have %s", k.service, firstLine(k.version), strings.Join(versions, ", "))
+		}
+		return fmt.Sprintf("service %q is not here", firstLine(k.service))
 	}
 	for _, m := range exporters[0].service.Interface.Methods {
 		if m.Name == k.name {
-			return fmt.Sprintf("%s.%s has parameters %q, the call has %q", k.path, m.Name, m.Descriptor, firstLine(k.descriptor))
+			return fmt.Sprintf("%s.%s has parameters %q, the call has %q", k.service, m.Name, m.Descriptor, firstLine(k.descriptor))
 		}
 	}
-	return fmt.Sprintf("service %s has no method %s", k.path, strconv.Quote(firstLine(k.name)))
+	return fmt.Sprintf("service %s has no method %q", k.service, firstLine(k.name))
 }
 
 // URL implements protocol.Exporter.
@@ -190,6 +218,21 @@ func (e *exporter) Close(ctx context.Context) error {
 		return e.port.close(ctx)
 	}
 	e.port.remove(e)
+	e.gone.Store(true)
+	return e.drain(ctx)
+}
+
+// drain waits until no call runs. It looks often rather than be told: a call then costs two additions.
+func (e *exporter) drain(ctx context.Context) error {
+	t := time.NewTicker(2 * time.Millisecond)
+	defer t.Stop()
+	for e.running.Load() > 0 {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("dubbo: calls of %s still run: %w", e.url.Service(), context.Cause(ctx))
+		}
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ type reference struct {
 	next     atomic.Uint32
 	closed   atomic.Bool
 
-	answer atomic.Pointer[[]byte] // bytes of an answer's attachments that say nothing new
+	usual []byte // attachments of an answer that say nothing new
 
 	mu    sync.Mutex // guards the following
 	extra map[*protocol.Method]*plan
@@ -53,12 +53,28 @@ func (p *Protocol) Refer(ctx context.Context, s *protocol.Interface, u *url.URL)
 	if r.lines, err = p.connect(u, r.params); err != nil {
 		return nil, fmt.Errorf("dubbo: provider %s: %w", u.Address(), err)
 	}
+	if err := p.keep(r); err != nil {
+		return nil, errors.Join(err, r.release())
+	}
 	if !r.params.Lazy {
+		var connecting sync.WaitGroup
 		for _, l := range r.lines {
-			_ = l.Connect(ctx)
+			connecting.Go(func() { _ = l.Connect(ctx) })
 		}
+		connecting.Wait()
 	}
 	return r, nil
+}
+
+// keep makes r known to Close.
+func (p *Protocol) keep(r *reference) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return errClosed
+	}
+	p.references[r] = struct{}{}
+	return nil
 }
 
 func (r *reference) encodePlans(s *protocol.Interface) error {
@@ -69,8 +85,7 @@ func (r *reference) encodePlans(s *protocol.Interface) error {
 			return err
 		}
 	}
-	constant := appendMap(r.format, answerAttachments)
-	r.answer.Store(&constant)
+	r.usual = appendMap(r.format, answerAttachments)
 	return nil
 }
 
@@ -127,7 +142,7 @@ func (r *reference) line() *line {
 		return r.lines[0]
 	}
 	n := len(r.lines)
-	start := int(r.next.Add(1)) % n
+	start := int(r.next.Add(1) % uint32(n))
 	for i := range n {
 		if l := r.lines[(start+i)%n]; l.Available() {
 			return l
@@ -231,7 +246,8 @@ func readReply(rd serialize.Reader, c *protocol.Invocation) error {
 
 // readAttachments reads an answer's attachments, unless they are the ones that nearly every answer has.
 func (r *reference) readAttachments(rd serialize.Reader, c *protocol.Invocation, body []byte) error {
-	if bytes.Equal(body[len(body)-rd.Rest():], *r.answer.Load()) {
+	if bytes.Equal(body[len(body)-rd.Rest():], r.usual) {
+		c.ReplyAttachments = nil
 		return nil
 	}
 	pairs, err := rd.ReadMap(nil)
@@ -246,9 +262,19 @@ func (r *reference) Close() error {
 	if r.closed.Swap(true) {
 		return nil
 	}
-	var errs []error
-	for _, l := range r.lines {
-		errs = append(errs, l.release())
+	r.protocol.mu.Lock()
+	delete(r.protocol.references, r)
+	r.protocol.mu.Unlock()
+	return r.release()
+}
+
+// release gives the connections back; those that nobody else has are closed, all at a time.
+func (r *reference) release() error {
+	errs := make([]error, len(r.lines))
+	var closing sync.WaitGroup
+	for i, l := range r.lines {
+		closing.Go(func() { errs[i] = l.release() })
 	}
+	closing.Wait()
 	return errors.Join(errs...)
 }

@@ -28,8 +28,9 @@ type entry struct {
 	turned  context.CancelFunc // ends the present attempt, when want changes
 
 	// The following belong to the goroutine.
-	ours  map[int64]bool // sessions of ours that may have made the node
-	taken map[int64]bool // foreign sessions whose node we have replaced
+	ours    map[int64]bool // sessions of ours that may have made the node
+	taken   map[int64]bool // foreign sessions whose node we have replaced
+	removed bool           // the node was seen to be gone, or not ours, when that was wanted; stays when done is closed
 }
 
 // Register publishes service until Unregister or Close. See registry.Registry. A URL with dynamic=false becomes a
@@ -161,6 +162,7 @@ func (e *entry) run(ctx context.Context) {
 			gen, err = e.prove(attempt, watch)
 		} else if err = e.remove(attempt); err == nil && e.leave() {
 			cancel()
+			e.removed = true
 			return
 		}
 		e.settle(want, err)

@@ -123,12 +123,32 @@ func TestUnauthorisedIsSaidAtOnce(t *testing.T) {
 	s.Live(t, one)
 }
 
-// Two hundred processes lose their server, which comes back empty.
+// A registry that is closed during an outage must not leave its entries to a session that others keep alive.
+func TestCloseDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	query := newRoot() + "&session=4000"
+	e := extension.Env{Shared: &extension.Shared{}}
+	a, b := open(t, e, z.Addr(), query), open(t, e, z.Addr(), query)
+	one, two := registrytest.Provider(1, "Leaving", ""), registrytest.Provider(2, "Leaving", "")
+	require.NoError(t, a.Register(registrytest.Within(t), one))
+	require.NoError(t, b.Register(registrytest.Within(t), two))
+	s, _ := registrytest.Subscribe(t, b, registrytest.Consumer("Leaving", ""))
+	s.Live(t, one, two)
+	z.Stop()
+	began := time.Now()
+	require.NoError(t, a.Close())
+	require.Less(t, time.Since(began), closing+time.Second)
+	require.NoError(t, z.Restart(true))
+	s.Live(t, two)
+}
+
+// A hundred processes lose their server, which comes back empty.
 func TestFleetComesBack(t *testing.T) {
 	t.Parallel()
 	z := embedded(t)
 	query := newRoot() + "&session=4000"
-	const n = 200
+	const n = 100
 	fleet := make([]*Registry, n)
 	var wg sync.WaitGroup
 	for i := range fleet {

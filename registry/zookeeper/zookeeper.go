@@ -140,8 +140,8 @@ func (r *Registry) begin(run func()) error {
 }
 
 // Close takes our entries out of the registry, but those with dynamic=false, which are meant to outlive us, and ends all
-// subscriptions. It waits at most two seconds for servers that do not answer; their session then ends by itself. It must
-// not be called from a notify.
+// subscriptions. It waits at most two seconds for servers that do not answer; what is left is deleted when they do, or with
+// the session. It must not be called from a notify.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	if r.closed {
@@ -170,6 +170,13 @@ func (r *Registry) Close() error {
 	}
 	r.stop(ErrClosed)
 	r.wg.Wait()
+	if session := r.zk.Status().Session; session != 0 {
+		for _, e := range leaving {
+			if !e.removed { // others in the process may keep the session alive, and with it the node
+				r.zk.Sweep(e.path, session)
+			}
+		}
+	}
 	return r.release()
 }
 

@@ -238,6 +238,7 @@ func (r *Reader) registered(class string) (any, bool) {
 func (r *Reader) readInto(p any) {
 	if u, ok := p.(Unmarshaler); ok {
 		r.Fail(u.UnmarshalHessian2(r))
+		r.pending = nil
 		return
 	}
 	r.reflected(p)

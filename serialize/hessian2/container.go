@@ -42,7 +42,10 @@ func (r *Reader) leave() {
 		f := r.frames[n-1]
 		r.frames = r.frames[:n-1]
 		if !f.variable {
-			r.pos, r.next = f.pos, f.next
+			// Passing over a long string costs nothing but time, which the budget for memory stands for here.
+			if r.spend(r.pos - f.from) {
+				r.pos, r.next = f.pos, f.next
+			}
 		} else if b, ok := r.tag("end of list"); ok && b == tagEnd {
 			r.pos++
 		}

@@ -23,6 +23,11 @@
 // *serialize.Pairs, *serialize.Object, *big.Int, Decimal, UUID, LocalDate, LocalTime, LocalDateTime, time.Duration, or a
 // pointer to a type that is registered in serialize.Types.
 //
+// Generated code is a pair of methods per struct: MarshalHessian2 calls Object and then one primitive per field,
+// UnmarshalHessian2 loops over the fields that Object returns and calls EndObject. Pointers to structs go through
+// Writer.Seen and the function Pointer, slices through List, Make and Next, maps through Map and MoreEntries. A Row
+// writes and reads its values without anything around them.
+//
 // A reference met while reading for a pointer of the same type, or for an interface, gives the same Go value. For any
 // other target the Reader goes back to the place where the value stands and reads it again, so one shared Java object can
 // fill two Go struct fields. What limits the memory and time that a hostile body can take is serialize.Limits, drawn on by
@@ -37,7 +42,8 @@ import (
 )
 
 // A Marshaler writes itself with the primitives of a Writer. It is implemented on the pointer to the type, mostly by
-// generated code, and writes exactly one value, or, when it is a serialize.Row too, its values one after another.
+// generated code, and writes exactly one value, or, when it is a serialize.Row too, its values one after another. A struct that
+// embeds a Marshaler inherits the method and would be written as the embedded struct alone, so it needs its own.
 type Marshaler interface {
 	MarshalHessian2(w *Writer) error
 }

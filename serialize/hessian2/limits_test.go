@@ -171,6 +171,21 @@ func TestPooling(t *testing.T) {
 	require.Equal(t, serialize.Hessian2ID, s.ID())
 }
 
+// TestRepeatedSkipping: an object that is read again for every reference, only to pass over a long field, draws on the budget.
+func TestRepeatedSkipping(t *testing.T) {
+	w := New(nil).NewWriter(nil)
+	w.List("", 10000)
+	w.Object(NewClass("com.example.Line", "sku", "unknown"))
+	w.String("s")
+	w.Binary(make([]byte, 1<<20))
+	for range 9999 {
+		w.buf = append(w.buf, tagRef, zeroInt+1)
+	}
+	var got []line
+	_, err := decode(New(nil), w.Bytes(), &got)
+	require.ErrorIs(t, err, serialize.ErrLimit)
+}
+
 // TestEchoOfRepetition: a body whose lists contain each other twice is written again as it came, and not spelled out.
 func TestEchoOfRepetition(t *testing.T) {
 	s := New(nil)

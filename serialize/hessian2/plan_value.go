@@ -85,7 +85,11 @@ func (s *Serializer) pointerCodec(t reflect.Type, opt options) codec {
 			if object && w.Seen(v.Interface()) {
 				return nil
 			}
-			return elem.write(w, v.Elem())
+			err := elem.write(w, v.Elem())
+			if object {
+				w.unseen()
+			}
+			return err
 		},
 		func(r *Reader, v reflect.Value) {
 			if r.Null() {

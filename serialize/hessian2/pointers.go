@@ -21,7 +21,7 @@ type pointer struct {
 
 // add returns the reference number of p and n and true, or remembers them under ref.
 func (s *pointers) add(p any, n, ref int) (int, bool) {
-	if len(s.list) < linear {
+	if len(s.slots) == 0 && len(s.list) < linear {
 		for i := range s.list {
 			if s.list[i].p == p && s.list[i].n == n {
 				return s.list[i].ref, true
@@ -67,6 +67,19 @@ func (s *pointers) grow() {
 	for i := range s.list {
 		s.slots[s.find(s.list[i].p, s.list[i].n)] = int32(i + 1)
 	}
+}
+
+// forget takes back the last pointer if it stands for ref.
+func (s *pointers) forget(ref int) {
+	last := len(s.list) - 1
+	if last < 0 || s.list[last].ref != ref {
+		return
+	}
+	if len(s.slots) > 0 {
+		s.slots[s.find(s.list[last].p, s.list[last].n)] = 0 // nothing was put behind it yet
+	}
+	s.list[last] = pointer{}
+	s.list = s.list[:last]
 }
 
 func (s *pointers) reset() {

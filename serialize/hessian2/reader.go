@@ -50,6 +50,7 @@ type span struct{ from, to int }
 type frame struct {
 	depth    int
 	variable bool
+	from     int // where the value stands that is read again
 	pos      int
 	next     int
 }

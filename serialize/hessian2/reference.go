@@ -42,7 +42,7 @@ func (r *Reader) again() bool {
 		return false
 	}
 	// The way back must not be lost when the value turns out to be of another kind, but then there is an error anyway.
-	r.frames = append(r.frames, frame{depth: r.depth + 1, pos: r.pos, next: r.next})
+	r.frames = append(r.frames, frame{depth: r.depth + 1, from: r.slots[i].off, pos: r.pos, next: r.next})
 	r.pos, r.next = r.slots[i].off, i
 	return r.count(1)
 }
@@ -65,9 +65,8 @@ func Pointer[T any, P interface {
 		return nil
 	}
 	r.Remember(p)
-	if err := p.UnmarshalHessian2(r); err != nil {
-		r.Fail(err)
-	}
+	r.Fail(p.UnmarshalHessian2(r))
+	r.pending = nil // a codec written by hand may have read a string or a number
 	return p
 }
 

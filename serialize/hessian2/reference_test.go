@@ -188,3 +188,53 @@ func TestPairs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, *in, typed)
 }
+
+// token has a codec written by hand, which makes a string of it.
+type token struct{ text string }
+
+func (t *token) MarshalHessian2(w *Writer) error {
+	w.String(t.text)
+	return nil
+}
+
+func (t *token) UnmarshalHessian2(r *Reader) error {
+	t.text = r.String()
+	return r.Err()
+}
+
+// TestHandWrittenScalars: what has no reference number is never referred to.
+func TestHandWrittenScalars(t *testing.T) {
+	type tokens struct {
+		A, B  *token
+		List  []string
+		C     *token
+		Any   any
+		Again []*token
+		Last  *customer
+	}
+	s := New(nil)
+	x := &token{"x"}
+	in := tokens{A: x, B: x, List: []string{"l"}, C: x, Any: "y", Last: &customer{Name: "z"}}
+	for range 20 {
+		in.Again = append(in.Again, x, &token{"y"})
+	}
+	b, err := encode(s, &in)
+	require.NoError(t, err)
+	var out tokens
+	rest, err := decode(s, b, &out)
+	require.NoError(t, err)
+	require.Zero(t, rest)
+	require.Equal(t, in, out)
+	b, err = encode(s, []any{x, x, []any{}, x, in.Last, in.Last})
+	require.NoError(t, err)
+	var v []any
+	_, err = decode(s, b, &v)
+	require.NoError(t, err)
+	require.Equal(t, []any{"x", "x", []any{}, "x"}, v[:4])
+	require.Same(t, v[4], v[5])
+
+	r := s.NewReader([]byte("\x01x\x78"), serialize.Limits{})
+	require.Equal(t, x, Pointer[token](r))
+	require.Equal(t, []any{}, r.Any())
+	require.Equal(t, []any{}, r.slots[0].value, "the token did not become the list's value")
+}

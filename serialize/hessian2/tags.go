@@ -1,6 +1,6 @@
 package hessian2
 
-// The first byte of a value. Ranges are given by their first member; DUBBO's wire notes call them compact forms.
+// The first byte of a value; a range is given by its first member.
 const (
 	tagString     = 0x00 // ..0x1f: string of that many UTF-16 units
 	tagBinary     = 0x20 // ..0x2f: binary of that many bytes

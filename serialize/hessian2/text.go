@@ -6,7 +6,8 @@ import (
 	"github.com/ferryrpc/ferry/serialize"
 )
 
-// String reads a string; a null is the empty string. A surrogate without its partner becomes U+FFFD.
+// String reads a string; a null is the empty string. A surrogate without its partner becomes U+FFFD. Short strings may share
+// memory, at most 512 bytes of it; strings.Clone takes one out.
 func (r *Reader) String() string {
 	if r.pos < len(r.src) {
 		if n := int(r.src[r.pos]); n < 32 && n < len(r.src)-r.pos {

@@ -159,7 +159,9 @@ func (w *Writer) marshal(m Marshaler) error {
 			return nil
 		}
 	}
-	return m.MarshalHessian2(w)
+	err := m.MarshalHessian2(w)
+	w.unseen()
+	return err
 }
 
 // Strings writes a java.util.List of strings; nil is a null.

@@ -248,8 +248,12 @@ func (w *Writer) Enum(c *Class, name string) {
 }
 
 // Seen says whether the object that p points to is in this body already, and writes a reference to it in that case. If not,
-// the caller must write it now, as one list, map or object. p is a pointer and not nil; passing it costs no allocation.
+// the caller must write it now, as one list, map or object and nothing else. p is a pointer and not nil; passing it costs no allocation.
 func (w *Writer) Seen(p any) bool { return w.seenSlice(p, 0) }
+
+// unseen takes back the last Seen if nothing was written since that has a reference number: codecs written by hand may
+// make a string or a number of their type.
+func (w *Writer) unseen() { w.seen.forget(w.refs) }
 
 // seenSlice is Seen for a slice of n elements, of which p points to the first. Only slices of interfaces are remembered:
 // they alone can come from the wire with themselves inside.

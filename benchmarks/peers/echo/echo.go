@@ -5,7 +5,8 @@
 // and echo.thrift; pb, kitexpb and kitexthrift hold what the frameworks' own generators made of these files, unchanged
 // but for import paths; service.go says the same to Ferry's generator.
 //
-// service_ferry.go and echo_ferry.go are what "ferry gen ./echo" wrote, run in the folder above. pb is the work of
+// service_ferry.go and echo_ferry.go are what "ferry gen ./echo" wrote, run in the folder above, and ferrypb what it made
+// of ferryecho.proto there. pb is the work of
 // protoc-gen-go, protoc-gen-go-grpc and protoc-gen-fastpb on echo.proto, kitexpb and kitexthrift that of kitex 0.12.0 (the
 // latter with -thrift no_default_serdes).
 //

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"github.com/ferryrpc/ferry/benchmarks/peers/echo"
+	"github.com/ferryrpc/ferry/benchmarks/peers/echo/ferrypb"
 	echothrift "github.com/ferryrpc/ferry/benchmarks/peers/echo/kitexthrift"
 	"github.com/ferryrpc/ferry/benchmarks/peers/echo/pb"
 )
@@ -38,6 +39,21 @@ func recordsThrift(list []echo.Record) *echothrift.Records {
 	for i := range list {
 		r := &list[i]
 		out.List[i] = &echothrift.Record{
+			Id: r.ID, Created: r.Created, Updated: r.Updated, Owner: r.Owner,
+			Version: r.Version, Kind: r.Kind, Quantity: r.Quantity, Active: r.Active, Hidden: r.Hidden,
+			Price: r.Price, Weight: r.Weight, Score: r.Score,
+			Name: r.Name, Title: r.Title, Country: r.Country, Comment: r.Comment,
+			Digest: r.Digest, Tags: r.Tags, Related: r.Related, Labels: r.Labels,
+		}
+	}
+	return out
+}
+
+func recordsFerry(list []echo.Record) *ferrypb.Records {
+	out := &ferrypb.Records{List: make([]*ferrypb.Record, len(list))}
+	for i := range list {
+		r := &list[i]
+		out.List[i] = &ferrypb.Record{
 			Id: r.ID, Created: r.Created, Updated: r.Updated, Owner: r.Owner,
 			Version: r.Version, Kind: r.Kind, Quantity: r.Quantity, Active: r.Active, Hidden: r.Hidden,
 			Price: r.Price, Weight: r.Weight, Score: r.Score,

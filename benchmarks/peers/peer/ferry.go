@@ -54,6 +54,18 @@ func (e ferryEcho) Notify(context.Context, *echo.Message) error {
 }
 
 func (f ferryRPC) Serve(addr string, s *Service) (func(), error) {
+	srv, err := f.server(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := echo.ExportEcho(srv, ferryEcho{s}); err != nil {
+		return nil, err
+	}
+	return func() { closeFerry(srv) }, nil
+}
+
+// server makes a Server that listens on addr.
+func (f ferryRPC) server(addr string) (*ferry.Server, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -62,15 +74,13 @@ func (f ferryRPC) Serve(addr string, s *Service) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := ferry.NewServer(f.registry, append(f.options(), ferry.Host(host), ferry.Port(n))...)
-	if err := echo.ExportEcho(srv, ferryEcho{s}); err != nil {
-		return nil, err
-	}
-	return func() {
-		ctx, cancel := contextFor(time.Second)
-		defer cancel()
-		srv.Close(ctx)
-	}, nil
+	return ferry.NewServer(f.registry, append(f.options(), ferry.Host(host), ferry.Port(n))...), nil
+}
+
+func closeFerry(s *ferry.Server) {
+	ctx, cancel := contextFor(time.Second)
+	defer cancel()
+	s.Close(ctx)
 }
 
 // Dial makes a client of its own, since the references of one client to a provider share a connection. The registry, not

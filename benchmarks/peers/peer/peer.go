@@ -93,6 +93,7 @@ func All() []Entry {
 	return []Entry{
 		{Framework: ferryRPC{format: "hessian2"}, Group: Ours},
 		{Framework: ferryRPC{format: "msgpack"}, Group: Ours},
+		{Framework: ferryProto{ferryRPC{format: "protobuf"}}, Group: Ours},
 		{Framework: ferryRPC{format: "msgpack", transport: "net"}, Group: Ours},
 		{Framework: kitexPB{}, Group: Peer, Sendmsg: true},
 		{Framework: kitexThrift{}, Group: Peer, Sendmsg: true},

@@ -222,3 +222,18 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestMapForObject: generic calls carry maps where the service takes structs.
+func TestMapForObject(t *testing.T) {
+	for name, f := range formats(t) {
+		var in any = map[string]any{"class": "com.example.accounts.User", "name": "Mia", "id": int64(5), "Name": "Mia", "ID": 5}
+		var got *gentest.User
+		err := serialize.Convert(f, serialize.Values{&in}, serialize.Values{&got}, serialize.Limits{})
+		require.NoError(t, err, name)
+		require.Equal(t, &gentest.User{Base: gentest.Base{ID: 5}, Name: "Mia"}, got)
+		var u gentest.User
+		err = serialize.Convert(f, serialize.Values{&in}, serialize.Values{&u}, serialize.Limits{})
+		require.NoError(t, err, name)
+		require.Equal(t, *got, u)
+	}
+}

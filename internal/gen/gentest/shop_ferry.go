@@ -630,9 +630,8 @@ func (a *shopScalarsReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopScalarsReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Scalars](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -749,9 +748,8 @@ func (a *shopPlaceArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopPlaceArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Order](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -799,9 +797,8 @@ func (a *shopPlaceReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopPlaceReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Order](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -994,8 +991,7 @@ func (a *shopFindReply) UnmarshalHessian2(r *hessian2.Reader) error {
 		a.R0 = map[string]*Order{}
 		for r.MoreEntries() {
 			k1 := r.String()
-			var x2 *Order
-			x2 = hessian2.Pointer[Order](r)
+			x2 := hessian2.Pointer[Order](r)
 			a.R0[k1] = x2
 		}
 	}
@@ -1026,9 +1022,7 @@ func (a *shopFindReply) ReadMsgpack(r *msgpack.Reader) error {
 		for i4 := 0; r.Next(i4, n3); i4++ {
 			k1 := r.String()
 			var x2 *Order
-			if r.Nil() {
-				x2 = nil
-			} else {
+			if !r.Nil() {
 				x2 = msgpack.Make[Order](r)
 				r.Fail(x2.ReadMsgpack(r))
 			}
@@ -1485,7 +1479,6 @@ func (a *shopMatrixArgs) UnmarshalHessian2(r *hessian2.Reader) error {
 	n7, _ := r.List()
 	a.A2 = hessian2.Make[map[string]User](r, n7)
 	for i8 := 0; r.Next(i8, n7); i8++ {
-		a.A2[i8] = nil
 		if r.Map() {
 			a.A2[i8] = map[string]User{}
 			for r.MoreEntries() {
@@ -1557,7 +1550,6 @@ func (a *shopMatrixArgs) ReadMsgpack(r *msgpack.Reader) error {
 	if n1, ok := r.Array(); ok {
 		a.A0 = msgpack.MakeSlice[[]float64](r, n1)
 		for i2 := 0; r.Next(i2, n1); i2++ {
-			a.A0[i2] = nil
 			if n3, ok := r.Array(); ok {
 				a.A0[i2] = msgpack.MakeSlice[float64](r, n3)
 				for i4 := 0; r.Next(i4, n3); i4++ {
@@ -1572,7 +1564,6 @@ func (a *shopMatrixArgs) ReadMsgpack(r *msgpack.Reader) error {
 		for i8 := 0; r.Next(i8, n7); i8++ {
 			k5 := r.Int32()
 			var x6 []string
-			x6 = nil
 			if n9, ok := r.Array(); ok {
 				x6 = msgpack.MakeSlice[string](r, n9)
 				for i10 := 0; r.Next(i10, n9); i10++ {
@@ -1586,7 +1577,6 @@ func (a *shopMatrixArgs) ReadMsgpack(r *msgpack.Reader) error {
 	if n11, ok := r.Array(); ok {
 		a.A2 = msgpack.MakeSlice[map[string]User](r, n11)
 		for i12 := 0; r.Next(i12, n11); i12++ {
-			a.A2[i12] = nil
 			if n15, ok := r.Map(); ok {
 				a.A2[i12] = msgpack.MakeMap[string, User](r, n15)
 				for i16 := 0; r.Next(i16, n15); i16++ {
@@ -1671,7 +1661,6 @@ func (a *shopMatrixReply) ReadMsgpack(r *msgpack.Reader) error {
 	if n1, ok := r.Array(); ok {
 		a.R0 = msgpack.MakeSlice[[]float64](r, n1)
 		for i2 := 0; r.Next(i2, n1); i2++ {
-			a.R0[i2] = nil
 			if n3, ok := r.Array(); ok {
 				a.R0[i2] = msgpack.MakeSlice[float64](r, n3)
 				for i4 := 0; r.Next(i4, n3); i4++ {
@@ -1789,21 +1778,18 @@ func (a *shopOptionalArgs) MarshalHessian2(w *hessian2.Writer) error {
 }
 
 func (a *shopOptionalArgs) UnmarshalHessian2(r *hessian2.Reader) error {
-	if r.Null() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Null() {
 		x1 := r.Int()
 		a.A0 = &x1
 	}
-	if r.Null() {
-		a.A1 = nil
-	} else {
+	a.A1 = nil
+	if !r.Null() {
 		x2 := r.String()
 		a.A1 = &x2
 	}
-	if r.Null() {
-		a.A2 = nil
-	} else {
+	a.A2 = nil
+	if !r.Null() {
 		x3 := r.Date()
 		a.A2 = &x3
 	}
@@ -1830,21 +1816,18 @@ func (a *shopOptionalArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopOptionalArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		x1 := r.Int32()
 		a.A0 = &x1
 	}
-	if r.Nil() {
-		a.A1 = nil
-	} else {
+	a.A1 = nil
+	if !r.Nil() {
 		x2 := r.String()
 		a.A1 = &x2
 	}
-	if r.Nil() {
-		a.A2 = nil
-	} else {
+	a.A2 = nil
+	if !r.Nil() {
 		x3 := r.Time()
 		a.A2 = &x3
 	}
@@ -1875,9 +1858,8 @@ func (a *shopOptionalReply) MarshalHessian2(w *hessian2.Writer) error {
 }
 
 func (a *shopOptionalReply) UnmarshalHessian2(r *hessian2.Reader) error {
-	if r.Null() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Null() {
 		x1 := r.Bool()
 		a.R0 = &x1
 	}
@@ -1894,9 +1876,8 @@ func (a *shopOptionalReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopOptionalReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		x1 := r.Bool()
 		a.R0 = &x1
 	}
@@ -2049,9 +2030,8 @@ func (a *shopExoticArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopExoticArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Exotic](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -2635,9 +2615,8 @@ func (a *shopTreeReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *shopTreeReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Node](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}

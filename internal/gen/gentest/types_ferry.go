@@ -68,72 +68,79 @@ func (v *Scalars) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Scalars) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classScalars))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classScalars)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Bool = r.Bool()
-		case 1:
-			v.Int8 = r.Byte()
-		case 2:
-			v.Int16 = r.Short()
-		case 3:
-			v.Int32 = r.Int()
-		case 4:
-			v.Int = int(r.Long())
-		case 5:
-			v.Int64 = r.Long()
-		case 6:
-			v.Float32 = r.Float()
-		case 7:
-			v.Float64 = r.Double()
-		case 8:
-			v.String = r.String()
-		case 9:
-			if r.Null() {
-				v.PBool = nil
-			} else {
-				x1 := r.Bool()
-				v.PBool = &x1
-			}
-		case 10:
-			if r.Null() {
-				v.PInt32 = nil
-			} else {
-				x2 := r.Int()
-				v.PInt32 = &x2
-			}
-		case 11:
-			if r.Null() {
-				v.PInt64 = nil
-			} else {
-				x3 := r.Long()
-				v.PInt64 = &x3
-			}
-		case 12:
-			if r.Null() {
-				v.PFloat = nil
-			} else {
-				x4 := r.Double()
-				v.PFloat = &x4
-			}
-		case 13:
-			if r.Null() {
-				v.PString = nil
-			} else {
-				x5 := r.String()
-				v.PString = &x5
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Scalars) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Bool = r.Bool()
+	case 1:
+		v.Int8 = r.Byte()
+	case 2:
+		v.Int16 = r.Short()
+	case 3:
+		v.Int32 = r.Int()
+	case 4:
+		v.Int = int(r.Long())
+	case 5:
+		v.Int64 = r.Long()
+	case 6:
+		v.Float32 = r.Float()
+	case 7:
+		v.Float64 = r.Double()
+	case 8:
+		v.String = r.String()
+	case 9:
+		v.PBool = nil
+		if !r.Null() {
+			x1 := r.Bool()
+			v.PBool = &x1
+		}
+	case 10:
+		v.PInt32 = nil
+		if !r.Null() {
+			x2 := r.Int()
+			v.PInt32 = &x2
+		}
+	case 11:
+		v.PInt64 = nil
+		if !r.Null() {
+			x3 := r.Long()
+			v.PInt64 = &x3
+		}
+	case 12:
+		v.PFloat = nil
+		if !r.Null() {
+			x4 := r.Double()
+			v.PFloat = &x4
+		}
+	case 13:
+		v.PString = nil
+		if !r.Null() {
+			x5 := r.String()
+			v.PString = &x5
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -214,37 +221,32 @@ func (v *Scalars) ReadMsgpack(r *msgpack.Reader) error {
 		case 8:
 			v.String = r.String()
 		case 9:
-			if r.Nil() {
-				v.PBool = nil
-			} else {
+			v.PBool = nil
+			if !r.Nil() {
 				x1 := r.Bool()
 				v.PBool = &x1
 			}
 		case 10:
-			if r.Nil() {
-				v.PInt32 = nil
-			} else {
+			v.PInt32 = nil
+			if !r.Nil() {
 				x2 := r.Int32()
 				v.PInt32 = &x2
 			}
 		case 11:
-			if r.Nil() {
-				v.PInt64 = nil
-			} else {
+			v.PInt64 = nil
+			if !r.Nil() {
 				x3 := r.Int64()
 				v.PInt64 = &x3
 			}
 		case 12:
-			if r.Nil() {
-				v.PFloat = nil
-			} else {
+			v.PFloat = nil
+			if !r.Nil() {
 				x4 := r.Float64()
 				v.PFloat = &x4
 			}
 		case 13:
-			if r.Nil() {
-				v.PString = nil
-			} else {
+			v.PString = nil
+			if !r.Nil() {
 				x5 := r.String()
 				v.PString = &x5
 			}
@@ -287,35 +289,47 @@ func (v *User) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *User) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classUser))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classUser)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Base.ID = r.Long()
-		case 1:
-			v.Base.CreatedAt = r.Date()
-		case 2:
-			v.Name = r.String()
-		case 3:
-			v.Email = r.String()
-		case 4:
-			v.Tags = r.Strings()
-		case 5:
-			n1, _ := r.List()
-			v.Friends = hessian2.Make[*User](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				v.Friends[i2] = hessian2.Pointer[User](r)
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *User) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Base.ID = r.Long()
+	case 1:
+		v.Base.CreatedAt = r.Date()
+	case 2:
+		v.Name = r.String()
+	case 3:
+		v.Email = r.String()
+	case 4:
+		v.Tags = r.Strings()
+	case 5:
+		n1, _ := r.List()
+		v.Friends = hessian2.Make[*User](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			v.Friends[i2] = hessian2.Pointer[User](r)
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -386,9 +400,7 @@ func (v *User) ReadMsgpack(r *msgpack.Reader) error {
 			if n3, ok := r.Array(); ok {
 				v.Friends = msgpack.MakeSlice[*User](r, n3)
 				for i4 := 0; r.Next(i4, n3); i4++ {
-					if r.Nil() {
-						v.Friends[i4] = nil
-					} else {
+					if !r.Nil() {
 						v.Friends[i4] = msgpack.Make[User](r)
 						r.Fail(v.Friends[i4].ReadMsgpack(r))
 					}
@@ -514,102 +526,112 @@ func (v *Order) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Order) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classOrder))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classOrder)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Base.ID = r.Long()
-		case 1:
-			v.Base.CreatedAt = r.Date()
-		case 2:
-			v.URLPath = r.String()
-		case 3:
-			v.State = State(r.Int())
-		case 4:
-			v.Buyer = hessian2.Pointer[User](r)
-		case 5:
-			r.Fail(v.Owner.UnmarshalHessian2(r))
-		case 6:
-			n1, _ := r.List()
-			v.Lines = hessian2.Make[Line](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				r.Fail(v.Lines[i2].UnmarshalHessian2(r))
-			}
-		case 7:
-			v.ByName = nil
-			if r.Map() {
-				v.ByName = map[string]*Line{}
-				for r.MoreEntries() {
-					k3 := r.String()
-					var x4 *Line
-					x4 = hessian2.Pointer[Line](r)
-					v.ByName[k3] = x4
-				}
-			}
-		case 8:
-			v.Scores = nil
-			if r.Map() {
-				v.Scores = map[int32][]float64{}
-				for r.MoreEntries() {
-					k5 := r.Int()
-					var x6 []float64
-					n7, _ := r.List()
-					x6 = hessian2.Make[float64](r, n7)
-					for i8 := 0; r.Next(i8, n7); i8++ {
-						x6[i8] = r.Double()
-					}
-					v.Scores[k5] = x6
-				}
-			}
-		case 9:
-			v.Labels = r.StringMap()
-		case 10:
-			v.Note = r.Any()
-		case 11:
-			v.Raw = r.Binary()
-		case 12:
-			v.Total = r.BigInt()
-		case 13:
-			if r.Null() {
-				v.Shipped = nil
-			} else {
-				x9 := r.Date()
-				v.Shipped = &x9
-			}
-		case 14:
-			v.Duration = time.Duration(r.Long())
-		case 15:
-			n10, _ := r.List()
-			v.Weights = hessian2.Make[float32](r, n10)
-			for i11 := 0; r.Next(i11, n10); i11++ {
-				v.Weights[i11] = r.Float()
-			}
-		case 16:
-			n12, _ := r.List()
-			v.Flags = hessian2.Make[bool](r, n12)
-			for i13 := 0; r.Next(i13, n12); i13++ {
-				v.Flags[i13] = r.Bool()
-			}
-		case 17:
-			n14, _ := r.List()
-			v.Nested = hessian2.Make[[]int32](r, n14)
-			for i15 := 0; r.Next(i15, n14); i15++ {
-				n16, _ := r.List()
-				v.Nested[i15] = hessian2.Make[int32](r, n16)
-				for i17 := 0; r.Next(i17, n16); i17++ {
-					v.Nested[i15][i17] = r.Int()
-				}
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Order) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Base.ID = r.Long()
+	case 1:
+		v.Base.CreatedAt = r.Date()
+	case 2:
+		v.URLPath = r.String()
+	case 3:
+		v.State = State(r.Int())
+	case 4:
+		v.Buyer = hessian2.Pointer[User](r)
+	case 5:
+		r.Fail(v.Owner.UnmarshalHessian2(r))
+	case 6:
+		n1, _ := r.List()
+		v.Lines = hessian2.Make[Line](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			r.Fail(v.Lines[i2].UnmarshalHessian2(r))
+		}
+	case 7:
+		v.ByName = nil
+		if r.Map() {
+			v.ByName = map[string]*Line{}
+			for r.MoreEntries() {
+				k3 := r.String()
+				x4 := hessian2.Pointer[Line](r)
+				v.ByName[k3] = x4
+			}
+		}
+	case 8:
+		v.Scores = nil
+		if r.Map() {
+			v.Scores = map[int32][]float64{}
+			for r.MoreEntries() {
+				k5 := r.Int()
+				var x6 []float64
+				n7, _ := r.List()
+				x6 = hessian2.Make[float64](r, n7)
+				for i8 := 0; r.Next(i8, n7); i8++ {
+					x6[i8] = r.Double()
+				}
+				v.Scores[k5] = x6
+			}
+		}
+	case 9:
+		v.Labels = r.StringMap()
+	case 10:
+		v.Note = r.Any()
+	case 11:
+		v.Raw = r.Binary()
+	case 12:
+		v.Total = r.BigInt()
+	case 13:
+		v.Shipped = nil
+		if !r.Null() {
+			x9 := r.Date()
+			v.Shipped = &x9
+		}
+	case 14:
+		v.Duration = time.Duration(r.Long())
+	case 15:
+		n10, _ := r.List()
+		v.Weights = hessian2.Make[float32](r, n10)
+		for i11 := 0; r.Next(i11, n10); i11++ {
+			v.Weights[i11] = r.Float()
+		}
+	case 16:
+		n12, _ := r.List()
+		v.Flags = hessian2.Make[bool](r, n12)
+		for i13 := 0; r.Next(i13, n12); i13++ {
+			v.Flags[i13] = r.Bool()
+		}
+	case 17:
+		n14, _ := r.List()
+		v.Nested = hessian2.Make[[]int32](r, n14)
+		for i15 := 0; r.Next(i15, n14); i15++ {
+			n16, _ := r.List()
+			v.Nested[i15] = hessian2.Make[int32](r, n16)
+			for i17 := 0; r.Next(i17, n16); i17++ {
+				v.Nested[i15][i17] = r.Int()
+			}
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -756,9 +778,8 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 		case 3:
 			v.State = State(r.Int32())
 		case 4:
-			if r.Nil() {
-				v.Buyer = nil
-			} else {
+			v.Buyer = nil
+			if !r.Nil() {
 				v.Buyer = msgpack.Make[User](r)
 				r.Fail(v.Buyer.ReadMsgpack(r))
 			}
@@ -779,9 +800,7 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 				for i6 := 0; r.Next(i6, n5); i6++ {
 					k3 := r.String()
 					var x4 *Line
-					if r.Nil() {
-						x4 = nil
-					} else {
+					if !r.Nil() {
 						x4 = msgpack.Make[Line](r)
 						r.Fail(x4.ReadMsgpack(r))
 					}
@@ -795,7 +814,6 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 				for i10 := 0; r.Next(i10, n9); i10++ {
 					k7 := r.Int32()
 					var x8 []float64
-					x8 = nil
 					if n11, ok := r.Array(); ok {
 						x8 = msgpack.MakeSlice[float64](r, n11)
 						for i12 := 0; r.Next(i12, n11); i12++ {
@@ -822,9 +840,8 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 		case 12:
 			r.Fail(r.Read(&v.Total))
 		case 13:
-			if r.Nil() {
-				v.Shipped = nil
-			} else {
+			v.Shipped = nil
+			if !r.Nil() {
 				x17 := r.Time()
 				v.Shipped = &x17
 			}
@@ -851,7 +868,6 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 			if n22, ok := r.Array(); ok {
 				v.Nested = msgpack.MakeSlice[[]int32](r, n22)
 				for i23 := 0; r.Next(i23, n22); i23++ {
-					v.Nested[i23] = nil
 					if n24, ok := r.Array(); ok {
 						v.Nested[i23] = msgpack.MakeSlice[int32](r, n24)
 						for i25 := 0; r.Next(i25, n24); i25++ {
@@ -883,25 +899,37 @@ func (v *Line) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Line) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classLine))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classLine)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Product = r.String()
-		case 1:
-			v.Quantity = r.Int()
-		case 2:
-			v.Price = r.Double()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Line) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Product = r.String()
+	case 1:
+		v.Quantity = r.Int()
+	case 2:
+		v.Price = r.Double()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -961,33 +989,45 @@ func (v *Event) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Event) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classEvent))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classEvent)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Name = r.String()
-		case 1:
-			v.At = r.Date()
-		case 2:
-			v.Attr = nil
-			if r.Map() {
-				v.Attr = map[string]any{}
-				for r.MoreEntries() {
-					k1 := r.String()
-					x2 := r.Any()
-					v.Attr[k1] = x2
-				}
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Event) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Name = r.String()
+	case 1:
+		v.At = r.Date()
+	case 2:
+		v.Attr = nil
+		if r.Map() {
+			v.Attr = map[string]any{}
+			for r.MoreEntries() {
+				k1 := r.String()
+				x2 := r.Any()
+				v.Attr[k1] = x2
+			}
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -1066,29 +1106,41 @@ func (v *Node) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Node) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classNode))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classNode)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Name = r.String()
-		case 1:
-			v.Parent = hessian2.Pointer[Node](r)
-		case 2:
-			n1, _ := r.List()
-			v.Children = hessian2.Make[*Node](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				v.Children[i2] = hessian2.Pointer[Node](r)
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Node) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Name = r.String()
+	case 1:
+		v.Parent = hessian2.Pointer[Node](r)
+	case 2:
+		n1, _ := r.List()
+		v.Children = hessian2.Make[*Node](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			v.Children[i2] = hessian2.Pointer[Node](r)
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -1126,9 +1178,8 @@ func (v *Node) ReadMsgpack(r *msgpack.Reader) error {
 		case 0:
 			v.Name = r.String()
 		case 1:
-			if r.Nil() {
-				v.Parent = nil
-			} else {
+			v.Parent = nil
+			if !r.Nil() {
 				v.Parent = msgpack.Make[Node](r)
 				r.Fail(v.Parent.ReadMsgpack(r))
 			}
@@ -1137,9 +1188,7 @@ func (v *Node) ReadMsgpack(r *msgpack.Reader) error {
 			if n1, ok := r.Array(); ok {
 				v.Children = msgpack.MakeSlice[*Node](r, n1)
 				for i2 := 0; r.Next(i2, n1); i2++ {
-					if r.Nil() {
-						v.Children[i2] = nil
-					} else {
+					if !r.Nil() {
 						v.Children[i2] = msgpack.Make[Node](r)
 						r.Fail(v.Children[i2].ReadMsgpack(r))
 					}
@@ -1168,25 +1217,37 @@ func (v *OutOfStock) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *OutOfStock) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classOutOfStock))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classOutOfStock)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Message = r.String()
-		case 1:
-			v.Product = r.String()
-		case 2:
-			v.Left = r.Int()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *OutOfStock) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Message = r.String()
+	case 1:
+		v.Product = r.String()
+	case 2:
+		v.Left = r.Int()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -1416,177 +1477,186 @@ func (v *Exotic) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Exotic) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classExotic))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classExotic)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			if v.Audit == nil {
-				v.Audit = new(Audit)
-			}
-			v.Audit.By = r.String()
-		case 1:
-			if v.Audit == nil {
-				v.Audit = new(Audit)
-			}
-			v.Audit.At = r.Date()
-		case 2:
-			r.Fail(r.Read(&v.U8))
-		case 3:
-			r.Fail(r.Read(&v.U16))
-		case 4:
-			r.Fail(r.Read(&v.U32))
-		case 5:
-			r.Fail(r.Read(&v.U64))
-		case 6:
-			r.Fail(r.Read(&v.U))
-		case 7:
-			v.Color = Color(r.Enum())
-		case 8:
-			n1, _ := r.List()
-			v.Colors = hessian2.Make[Color](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				v.Colors[i2] = Color(r.Enum())
-			}
-		case 9:
-			if x3 := r.Enum(); x3 != "" {
-				r.Fail(v.Level.UnmarshalText([]byte(x3)))
-			}
-		case 10:
-			v.ByColor = nil
-			if r.Map() {
-				v.ByColor = map[Color]Level{}
-				for r.MoreEntries() {
-					var k4 Color
-					k4 = Color(r.Enum())
-					var x5 Level
-					if x6 := r.Enum(); x6 != "" {
-						r.Fail(x5.UnmarshalText([]byte(x6)))
-					}
-					v.ByColor[k4] = x5
-				}
-			}
-		case 11:
-			v.Day = r.Date()
-		case 12:
-			v.Clock = r.Date()
-		case 13:
-			if r.Null() {
-				v.Moment = nil
-			} else {
-				var x7 time.Time
-				x7 = r.Date()
-				v.Moment = &x7
-			}
-		case 14:
-			v.Instant = r.Date()
-		case 15:
-			v.Took = r.Duration()
-		case 16:
-			v.Price = string(r.Decimal())
-		case 17:
-			if r.Null() {
-				v.Rate = nil
-			} else {
-				var x8 big.Rat
-				if x9, ok := hessian2.Decimal(r.Decimal()).Rat(); ok {
-					x8.Set(x9)
-				}
-				v.Rate = &x8
-			}
-		case 18:
-			r.Fail(v.Amount.UnmarshalHessian2(r))
-		case 19:
-			v.Key = [16]byte(r.UUID())
-		case 20:
-			v.Names = r.Strings()
-		case 21:
-			n10, _ := r.List()
-			v.Counts = hessian2.Make[int32](r, n10)
-			for i11 := 0; r.Next(i11, n10); i11++ {
-				v.Counts[i11] = r.Int()
-			}
-		case 22:
-			n12, _ := r.List()
-			v.Grid = hessian2.Make[[]int64](r, n12)
-			for i13 := 0; r.Next(i13, n12); i13++ {
-				n14, _ := r.List()
-				v.Grid[i13] = hessian2.Make[int64](r, n14)
-				for i15 := 0; r.Next(i15, n14); i15++ {
-					v.Grid[i13][i15] = r.Long()
-				}
-			}
-		case 23:
-			n16, _ := r.List()
-			v.Users = hessian2.Make[*User](r, n16)
-			for i17 := 0; r.Next(i17, n16); i17++ {
-				v.Users[i17] = hessian2.Pointer[User](r)
-			}
-		case 24:
-			v.Set = r.Strings()
-		case 25:
-			v.Sorted = nil
-			if r.Map() {
-				v.Sorted = map[string]int64{}
-				for r.MoreEntries() {
-					k18 := r.String()
-					x19 := r.Long()
-					v.Sorted[k18] = x19
-				}
-			}
-		case 26:
-			n20, _ := r.List()
-			v.Days = hessian2.Make[time.Time](r, n20)
-			for i21 := 0; r.Next(i21, n20); i21++ {
-				v.Days[i21] = r.Date()
-			}
-		case 27:
-			r.Fail(r.Read(&v.Fixed))
-		case 28:
-			n22, _ := r.List()
-			v.Any = hessian2.Make[any](r, n22)
-			for i23 := 0; r.Next(i23, n22); i23++ {
-				v.Any[i23] = r.Any()
-			}
-		case 29:
-			v.Anys = nil
-			if r.Map() {
-				v.Anys = map[string]any{}
-				for r.MoreEntries() {
-					k24 := r.String()
-					x25 := r.Any()
-					v.Anys[k24] = x25
-				}
-			}
-		case 30:
-			if r.Null() {
-				v.PUint = nil
-			} else {
-				var x26 uint16
-				r.Fail(r.Read(&x26))
-				v.PUint = &x26
-			}
-		case 31:
-			v.Omit = r.String()
-		case 32:
-			v.OmitN = r.Long()
-		case 33:
-			n27, _ := r.List()
-			v.OmitList = hessian2.Make[int64](r, n27)
-			for i28 := 0; r.Next(i28, n27); i28++ {
-				v.OmitList[i28] = r.Long()
-			}
-		case 34:
-			v.OmitAt = r.Date()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Exotic) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		if v.Audit == nil {
+			v.Audit = new(Audit)
+		}
+		v.Audit.By = r.String()
+	case 1:
+		if v.Audit == nil {
+			v.Audit = new(Audit)
+		}
+		v.Audit.At = r.Date()
+	case 2:
+		r.Fail(r.Read(&v.U8))
+	case 3:
+		r.Fail(r.Read(&v.U16))
+	case 4:
+		r.Fail(r.Read(&v.U32))
+	case 5:
+		r.Fail(r.Read(&v.U64))
+	case 6:
+		r.Fail(r.Read(&v.U))
+	case 7:
+		v.Color = Color(r.Enum())
+	case 8:
+		n1, _ := r.List()
+		v.Colors = hessian2.Make[Color](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			v.Colors[i2] = Color(r.Enum())
+		}
+	case 9:
+		if x3 := r.Enum(); x3 != "" {
+			r.Fail(v.Level.UnmarshalText([]byte(x3)))
+		}
+	case 10:
+		v.ByColor = nil
+		if r.Map() {
+			v.ByColor = map[Color]Level{}
+			for r.MoreEntries() {
+				var k4 Color
+				k4 = Color(r.Enum())
+				var x5 Level
+				if x6 := r.Enum(); x6 != "" {
+					r.Fail(x5.UnmarshalText([]byte(x6)))
+				}
+				v.ByColor[k4] = x5
+			}
+		}
+	case 11:
+		v.Day = r.Date()
+	case 12:
+		v.Clock = r.Date()
+	case 13:
+		v.Moment = nil
+		if !r.Null() {
+			var x7 time.Time
+			x7 = r.Date()
+			v.Moment = &x7
+		}
+	case 14:
+		v.Instant = r.Date()
+	case 15:
+		v.Took = r.Duration()
+	case 16:
+		v.Price = string(r.Decimal())
+	case 17:
+		v.Rate = nil
+		if !r.Null() {
+			var x8 big.Rat
+			if x9, ok := hessian2.Decimal(r.Decimal()).Rat(); ok {
+				x8.Set(x9)
+			}
+			v.Rate = &x8
+		}
+	case 18:
+		r.Fail(v.Amount.UnmarshalHessian2(r))
+	case 19:
+		v.Key = [16]byte(r.UUID())
+	case 20:
+		v.Names = r.Strings()
+	case 21:
+		n10, _ := r.List()
+		v.Counts = hessian2.Make[int32](r, n10)
+		for i11 := 0; r.Next(i11, n10); i11++ {
+			v.Counts[i11] = r.Int()
+		}
+	case 22:
+		n12, _ := r.List()
+		v.Grid = hessian2.Make[[]int64](r, n12)
+		for i13 := 0; r.Next(i13, n12); i13++ {
+			n14, _ := r.List()
+			v.Grid[i13] = hessian2.Make[int64](r, n14)
+			for i15 := 0; r.Next(i15, n14); i15++ {
+				v.Grid[i13][i15] = r.Long()
+			}
+		}
+	case 23:
+		n16, _ := r.List()
+		v.Users = hessian2.Make[*User](r, n16)
+		for i17 := 0; r.Next(i17, n16); i17++ {
+			v.Users[i17] = hessian2.Pointer[User](r)
+		}
+	case 24:
+		v.Set = r.Strings()
+	case 25:
+		v.Sorted = nil
+		if r.Map() {
+			v.Sorted = map[string]int64{}
+			for r.MoreEntries() {
+				k18 := r.String()
+				x19 := r.Long()
+				v.Sorted[k18] = x19
+			}
+		}
+	case 26:
+		n20, _ := r.List()
+		v.Days = hessian2.Make[time.Time](r, n20)
+		for i21 := 0; r.Next(i21, n20); i21++ {
+			v.Days[i21] = r.Date()
+		}
+	case 27:
+		r.Fail(r.Read(&v.Fixed))
+	case 28:
+		n22, _ := r.List()
+		v.Any = hessian2.Make[any](r, n22)
+		for i23 := 0; r.Next(i23, n22); i23++ {
+			v.Any[i23] = r.Any()
+		}
+	case 29:
+		v.Anys = nil
+		if r.Map() {
+			v.Anys = map[string]any{}
+			for r.MoreEntries() {
+				k24 := r.String()
+				x25 := r.Any()
+				v.Anys[k24] = x25
+			}
+		}
+	case 30:
+		v.PUint = nil
+		if !r.Null() {
+			var x26 uint16
+			r.Fail(r.Read(&x26))
+			v.PUint = &x26
+		}
+	case 31:
+		v.Omit = r.String()
+	case 32:
+		v.OmitN = r.Long()
+	case 33:
+		n27, _ := r.List()
+		v.OmitList = hessian2.Make[int64](r, n27)
+		for i28 := 0; r.Next(i28, n27); i28++ {
+			v.OmitList[i28] = r.Long()
+		}
+	case 34:
+		v.OmitAt = r.Date()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -1864,9 +1934,8 @@ func (v *Exotic) ReadMsgpack(r *msgpack.Reader) error {
 		case 12:
 			v.Clock = r.Time()
 		case 13:
-			if r.Nil() {
-				v.Moment = nil
-			} else {
+			v.Moment = nil
+			if !r.Nil() {
 				x7 := r.Time()
 				v.Moment = &x7
 			}
@@ -1903,7 +1972,6 @@ func (v *Exotic) ReadMsgpack(r *msgpack.Reader) error {
 			if n12, ok := r.Array(); ok {
 				v.Grid = msgpack.MakeSlice[[]int64](r, n12)
 				for i13 := 0; r.Next(i13, n12); i13++ {
-					v.Grid[i13] = nil
 					if n14, ok := r.Array(); ok {
 						v.Grid[i13] = msgpack.MakeSlice[int64](r, n14)
 						for i15 := 0; r.Next(i15, n14); i15++ {
@@ -1917,9 +1985,7 @@ func (v *Exotic) ReadMsgpack(r *msgpack.Reader) error {
 			if n16, ok := r.Array(); ok {
 				v.Users = msgpack.MakeSlice[*User](r, n16)
 				for i17 := 0; r.Next(i17, n16); i17++ {
-					if r.Nil() {
-						v.Users[i17] = nil
-					} else {
+					if !r.Nil() {
 						v.Users[i17] = msgpack.Make[User](r)
 						r.Fail(v.Users[i17].ReadMsgpack(r))
 					}
@@ -1973,9 +2039,8 @@ func (v *Exotic) ReadMsgpack(r *msgpack.Reader) error {
 				}
 			}
 		case 30:
-			if r.Nil() {
-				v.PUint = nil
-			} else {
+			v.PUint = nil
+			if !r.Nil() {
 				var x32 uint16
 				r.Fail(r.Read(&x32))
 				v.PUint = &x32

@@ -61,6 +61,9 @@ type chatClient struct{ in protocol.Invoker }
 
 func (c *chatClient) Greet(ctx context.Context, a0 *GreetRequest) (*GreetReply, error) {
 	k := takeChatGreetCall()
+	if a0 == nil {
+		a0 = new(GreetRequest)
+	}
 	k.args.A0 = a0
 	var reply *GreetReply
 	err := c.in.Invoke(ctx, &k.Invocation)
@@ -73,6 +76,9 @@ func (c *chatClient) Greet(ctx context.Context, a0 *GreetRequest) (*GreetReply, 
 
 func (c *chatClient) Store(ctx context.Context, a0 *Everything) (*Everything, error) {
 	k := takeChatStoreCall()
+	if a0 == nil {
+		a0 = new(Everything)
+	}
 	k.args.A0 = a0
 	var reply *Everything
 	err := c.in.Invoke(ctx, &k.Invocation)
@@ -318,7 +324,6 @@ func (m *GreetRequest) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 10:
@@ -343,7 +348,7 @@ func (m *GreetRequest) mergeProto(b []byte) error {
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -377,7 +382,6 @@ func (m *GreetReply) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 10:
@@ -395,7 +399,7 @@ func (m *GreetReply) mergeProto(b []byte) error {
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -482,7 +486,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = m.Self.AppendProto(b); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n1)
+		b = finishChatproto(b, n1)
 	}
 	if m.At != nil {
 		b = append(b, 0x92, 0x01)
@@ -491,7 +495,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = (proto.MarshalOptions{AllowPartial: true}).MarshalAppend(b, m.At); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n2)
+		b = finishChatproto(b, n2)
 	}
 	if len(m.Ints) > 0 {
 		b = append(b, 0x9a, 0x01, 0)
@@ -499,7 +503,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x4 := range m.Ints {
 			b = protowire.AppendVarint(b, uint64(x4))
 		}
-		b = finishChat_proto(b, n3)
+		b = finishChatproto(b, n3)
 	}
 	if len(m.Zigs) > 0 {
 		b = append(b, 0xa2, 0x01, 0)
@@ -507,7 +511,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x6 := range m.Zigs {
 			b = protowire.AppendVarint(b, protowire.EncodeZigZag(int64(x6)))
 		}
-		b = finishChat_proto(b, n5)
+		b = finishChatproto(b, n5)
 	}
 	if len(m.Doubles) > 0 {
 		b = append(b, 0xaa, 0x01, 0)
@@ -515,7 +519,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x8 := range m.Doubles {
 			b = protowire.AppendFixed64(b, math.Float64bits(x8))
 		}
-		b = finishChat_proto(b, n7)
+		b = finishChatproto(b, n7)
 	}
 	for _, x9 := range m.Texts {
 		b = append(b, 0xb2, 0x01)
@@ -535,7 +539,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = x11.AppendProto(b); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n12)
+		b = finishChatproto(b, n12)
 	}
 	if len(m.Kinds) > 0 {
 		b = append(b, 0xca, 0x01, 0)
@@ -543,7 +547,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x14 := range m.Kinds {
 			b = protowire.AppendVarint(b, uint64(x14))
 		}
-		b = finishChat_proto(b, n13)
+		b = finishChatproto(b, n13)
 	}
 	for _, x15 := range m.Loose {
 		b = append(b, 0xd0, 0x01)
@@ -559,7 +563,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		b = protowire.AppendString(b, k16)
 		b = append(b, 0x10)
 		b = protowire.AppendVarint(b, uint64(x17))
-		b = finishChat_proto(b, n18)
+		b = finishChatproto(b, n18)
 	}
 	for k19, x20 := range m.Nodes {
 		b = append(b, 0xe2, 0x01, 0)
@@ -572,8 +576,8 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = x20.AppendProto(b); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n22)
-		b = finishChat_proto(b, n21)
+		b = finishChatproto(b, n22)
+		b = finishChatproto(b, n21)
 	}
 	for k23, x24 := range m.Blobs {
 		b = append(b, 0xea, 0x01, 0)
@@ -582,7 +586,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		b = protowire.AppendVarint(b, protowire.EncodeBool(k23))
 		b = append(b, 0x12)
 		b = protowire.AppendBytes(b, x24)
-		b = finishChat_proto(b, n25)
+		b = finishChatproto(b, n25)
 	}
 	for k26, x27 := range m.KindMap {
 		b = append(b, 0xf2, 0x01, 0)
@@ -594,7 +598,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		b = protowire.AppendString(b, k26)
 		b = append(b, 0x10)
 		b = protowire.AppendVarint(b, uint64(x27))
-		b = finishChat_proto(b, n28)
+		b = finishChatproto(b, n28)
 	}
 	for k29, x30 := range m.Times {
 		b = append(b, 0xfa, 0x01, 0)
@@ -610,8 +614,8 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = (proto.MarshalOptions{AllowPartial: true}).MarshalAppend(b, x30); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n32)
-		b = finishChat_proto(b, n31)
+		b = finishChatproto(b, n32)
+		b = finishChatproto(b, n31)
 	}
 	if m.OptI32 != nil {
 		b = append(b, 0x80, 0x02)
@@ -642,7 +646,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x34 := range m.Flags {
 			b = protowire.AppendVarint(b, protowire.EncodeBool(x34))
 		}
-		b = finishChat_proto(b, n33)
+		b = finishChatproto(b, n33)
 	}
 	if len(m.Fixed) > 0 {
 		b = append(b, 0xb2, 0x02, 0)
@@ -650,7 +654,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x36 := range m.Fixed {
 			b = protowire.AppendFixed32(b, uint32(x36))
 		}
-		b = finishChat_proto(b, n35)
+		b = finishChatproto(b, n35)
 	}
 	if m.Choice != nil {
 		b = append(b, 0xba, 0x02)
@@ -659,7 +663,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = (proto.MarshalOptions{AllowPartial: true}).MarshalAppend(b, m.Choice); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n37)
+		b = finishChatproto(b, n37)
 	}
 	if m.Nested != nil {
 		b = append(b, 0xc2, 0x02)
@@ -668,7 +672,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = m.Nested.AppendProto(b); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n38)
+		b = finishChatproto(b, n38)
 	}
 	for _, x39 := range m.TimesList {
 		b = append(b, 0xca, 0x02)
@@ -677,7 +681,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		if b, err = (proto.MarshalOptions{AllowPartial: true}).MarshalAppend(b, x39); err != nil {
 			return nil, err
 		}
-		b = finishChat_proto(b, n40)
+		b = finishChatproto(b, n40)
 	}
 	if m.OptDouble != nil {
 		b = append(b, 0xd1, 0x02)
@@ -689,7 +693,7 @@ func (m *Everything) AppendProto(b []byte) ([]byte, error) {
 		for _, x42 := range m.Singles {
 			b = protowire.AppendFixed32(b, math.Float32bits(x42))
 		}
-		b = finishChat_proto(b, n41)
+		b = finishChatproto(b, n41)
 	}
 	return append(b, m.unknownFields...), nil
 }
@@ -706,7 +710,6 @@ func (m *Everything) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 8:
@@ -1352,7 +1355,7 @@ func (m *Everything) mergeProto(b []byte) error {
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -1386,7 +1389,6 @@ func (m *Everything_Nested) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 10:
@@ -1404,7 +1406,7 @@ func (m *Everything_Nested) mergeProto(b []byte) error {
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -1431,20 +1433,19 @@ func (m *Empty) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		n := protowire.ConsumeFieldValue(num, typ, b)
 		if n < 0 {
 			return protowire.ParseError(n)
 		}
-		m.unknownFields = append(m.unknownFields, field[:size+n]...)
+		m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 		b = b[n:]
 	}
 	return nil
 }
 
-// finishChat_proto puts the length of b[n:] into the byte in front of it, and makes room where one byte is too small.
-func finishChat_proto(b []byte, n int) []byte {
+// finishChatproto puts the length of b[n:] into the byte in front of it, and makes room where one byte is too small.
+func finishChatproto(b []byte, n int) []byte {
 	size := len(b) - n
 	if size < 0x80 {
 		b[n-1] = byte(size)
@@ -1453,6 +1454,6 @@ func finishChat_proto(b []byte, n int) []byte {
 	more := protowire.SizeVarint(uint64(size)) - 1
 	b = append(b, make([]byte, more)...)
 	copy(b[n+more:], b[n:])
-	protowire.AppendVarint(b[:n-1], uint64(size))
+	_ = protowire.AppendVarint(b[:n-1], uint64(size))
 	return b
 }

@@ -214,9 +214,8 @@ func (a *relayForwardArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *relayForwardArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[gentest.User](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -264,8 +263,7 @@ func (a *relayForwardReply) UnmarshalHessian2(r *hessian2.Reader) error {
 		a.R0 = map[string]*gentest.User{}
 		for r.MoreEntries() {
 			k1 := r.String()
-			var x2 *gentest.User
-			x2 = hessian2.Pointer[gentest.User](r)
+			x2 := hessian2.Pointer[gentest.User](r)
 			a.R0[k1] = x2
 		}
 	}
@@ -296,9 +294,7 @@ func (a *relayForwardReply) ReadMsgpack(r *msgpack.Reader) error {
 		for i4 := 0; r.Next(i4, n3); i4++ {
 			k1 := r.String()
 			var x2 *gentest.User
-			if r.Nil() {
-				x2 = nil
-			} else {
+			if !r.Nil() {
 				x2 = msgpack.Make[gentest.User](r)
 				r.Fail(x2.ReadMsgpack(r))
 			}
@@ -538,71 +534,83 @@ func (v *Page) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Page) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classPage))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classPage)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			r.Fail(r.Read(&v.Link))
-		case 1:
-			n1, _ := r.List()
-			v.Links = hessian2.Make[url.URL](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				r.Fail(r.Read(&v.Links[i2]))
-			}
-		case 2:
-			n3, _ := r.List()
-			v.Users = hessian2.Make[gentest.User](r, n3)
-			for i4 := 0; r.Next(i4, n3); i4++ {
-				r.Fail(v.Users[i4].UnmarshalHessian2(r))
-			}
-		case 3:
-			n5, _ := r.List()
-			v.Keys = hessian2.Make[Key](r, n5)
-			for i6 := 0; r.Next(i6, n5); i6++ {
-				v.Keys[i6] = Key(r.String())
-			}
-		case 4:
-			n7, _ := r.List()
-			v.Tree = hessian2.Make[Tree](r, n7)
-			for i8 := 0; r.Next(i8, n7); i8++ {
-				r.Fail(r.Read(&v.Tree[i8]))
-			}
-		case 5:
-			v.Index = nil
-			if r.Map() {
-				v.Index = map[Key]bool{}
-				for r.MoreEntries() {
-					k9 := Key(r.String())
-					x10 := r.Bool()
-					v.Index[k9] = x10
-				}
-			}
-		case 6:
-			n11, _ := r.List()
-			v.Notes = hessian2.Make[any](r, n11)
-			for i12 := 0; r.Next(i12, n11); i12++ {
-				v.Notes[i12] = r.Any()
-			}
-		case 7:
-			v.Extra = nil
-			if r.Map() {
-				v.Extra = map[string]any{}
-				for r.MoreEntries() {
-					k13 := r.String()
-					x14 := r.Any()
-					v.Extra[k13] = x14
-				}
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Page) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		r.Fail(r.Read(&v.Link))
+	case 1:
+		n1, _ := r.List()
+		v.Links = hessian2.Make[url.URL](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			r.Fail(r.Read(&v.Links[i2]))
+		}
+	case 2:
+		n3, _ := r.List()
+		v.Users = hessian2.Make[gentest.User](r, n3)
+		for i4 := 0; r.Next(i4, n3); i4++ {
+			r.Fail(v.Users[i4].UnmarshalHessian2(r))
+		}
+	case 3:
+		n5, _ := r.List()
+		v.Keys = hessian2.Make[Key](r, n5)
+		for i6 := 0; r.Next(i6, n5); i6++ {
+			v.Keys[i6] = Key(r.String())
+		}
+	case 4:
+		n7, _ := r.List()
+		v.Tree = hessian2.Make[Tree](r, n7)
+		for i8 := 0; r.Next(i8, n7); i8++ {
+			r.Fail(r.Read(&v.Tree[i8]))
+		}
+	case 5:
+		v.Index = nil
+		if r.Map() {
+			v.Index = map[Key]bool{}
+			for r.MoreEntries() {
+				k9 := Key(r.String())
+				x10 := r.Bool()
+				v.Index[k9] = x10
+			}
+		}
+	case 6:
+		n11, _ := r.List()
+		v.Notes = hessian2.Make[any](r, n11)
+		for i12 := 0; r.Next(i12, n11); i12++ {
+			v.Notes[i12] = r.Any()
+		}
+	case 7:
+		v.Extra = nil
+		if r.Map() {
+			v.Extra = map[string]any{}
+			for r.MoreEntries() {
+				k13 := r.String()
+				x14 := r.Any()
+				v.Extra[k13] = x14
+			}
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.

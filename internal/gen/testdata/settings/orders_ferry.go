@@ -249,9 +249,8 @@ func (a *ordersFindReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *ordersFindReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Order](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -551,31 +550,43 @@ func (v *Order) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Order) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classOrder))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classOrder)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.ID = r.Int()
-		case 1:
-			v.Lines = nil
-			if r.Map() {
-				v.Lines = map[string][]string{}
-				for r.MoreEntries() {
-					k1 := r.String()
-					x2 := r.Strings()
-					v.Lines[k1] = x2
-				}
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Order) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.ID = r.Int()
+	case 1:
+		v.Lines = nil
+		if r.Map() {
+			v.Lines = map[string][]string{}
+			for r.MoreEntries() {
+				k1 := r.String()
+				x2 := r.Strings()
+				v.Lines[k1] = x2
+			}
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -617,7 +628,6 @@ func (v *Order) ReadMsgpack(r *msgpack.Reader) error {
 				for i4 := 0; r.Next(i4, n3); i4++ {
 					k1 := r.String()
 					var x2 []string
-					x2 = nil
 					if n5, ok := r.Array(); ok {
 						x2 = msgpack.MakeSlice[string](r, n5)
 						for i6 := 0; r.Next(i6, n5); i6++ {
@@ -648,21 +658,33 @@ func (v *Gone) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Gone) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classGone))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classGone)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.ID = r.Int()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Gone) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.ID = r.Int()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
