@@ -100,12 +100,16 @@ func (s seller) Buy(context.Context, string, int32) (string, error) { return s.z
 
 // consume calls the providers from Berlin, first with its own zone's there, then without.
 func consume(out io.Writer, c *ferry.Client, berlin *ferry.Server) error {
-	s, err := shop.ReferShop(c, ferry.LoadBalance("nearest"), ferry.Param("zone", "berlin"), ferry.Param("filter", "audit"))
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ref, err := c.Refer(shop.ShopService, ferry.LoadBalance("nearest"), ferry.Param("zone", "berlin"), ferry.Param("filter", "audit"))
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+	if err := connected(ctx, ref, 2); err != nil {
+		return err
+	}
+	s := shop.NewShop(ref)
 	if err := buy(ctx, out, s, "with both providers there"); err != nil {
 		return err
 	}
@@ -120,6 +124,21 @@ func consume(out io.Writer, c *ferry.Client, berlin *ferry.Server) error {
 	_, err = shop.ReferShop(c, ferry.LoadBalance("nearest"), ferry.Param("zonne", "berlin"))
 	fmt.Fprintln(out, "a misspelt parameter:", err)
 	return nil
+}
+
+// connected waits for a number of providers. Refer itself returns with the first, wherever it is.
+func connected(ctx context.Context, ref *ferry.Reference, providers int) error {
+	for {
+		changed := ref.Directory().Changed()
+		if len(ref.Directory().Snapshot().Targets) >= providers {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", ref.Directory().Snapshot(), ctx.Err())
+		}
+	}
 }
 
 func buy(ctx context.Context, out io.Writer, s shop.Shop, when string) error {

@@ -344,7 +344,7 @@ func TestDigestAuthentication(t *testing.T) {
 		mine := open(t, Config{Addresses: []string{addr}, User: "ferry", Password: "secret"})
 		other := open(t, Config{Addresses: []string{addr}})
 		ctx := within(t, 20*time.Second)
-		_, err := mine.Create(ctx, Node{Path: "/private", Data: []byte("x")})
+		_, err := mine.Create(ctx, Node{Path: "/private", Data: []byte("x"), Session: session(t, mine)})
 		require.NoError(t, err)
 		_, _, err = other.Get(ctx, "/private", nil)
 		require.ErrorIs(t, err, ErrNoAuth)

@@ -2,6 +2,7 @@ package dubbo
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry/exchange"
@@ -66,6 +67,7 @@ type plan struct {
 	prefix      []byte   // encoded
 	pairs       []string // attachments without the timeout
 	attachments []byte   // encoded, with the default timeout
+	guess       guess    // size of a request
 }
 
 // newPlan encodes what is constant for a method.
@@ -119,9 +121,24 @@ func appendPrefix(s serialize.Serializer, parts ...string) []byte {
 // room is a first guess at a frame's size beyond its constant parts; frames grow.
 const room = 256
 
+// A guess remembers how large the messages of a method are, so that a large one is written into a buffer of its size
+// and not into ever larger ones.
+type guess struct{ size atomic.Int64 }
+
+// frame returns a frame for a message, with room for at least n bytes.
+func (g *guess) frame(n int) *transport.Frame { return transport.NewFrame(max(n, int(g.size.Load()))) }
+
+// learn is told the size of a message. Most calls change nothing, so that the callers do not fight for the memory.
+func (g *guess) learn(n int) {
+	const most = 1 << 20 // one giant message must not make all buffers as large
+	if old := int(g.size.Load()); (n > old || n < old/8) && n <= most {
+		g.size.Store(int64(n + n/8))
+	}
+}
+
 // request encodes a call with HeaderLen bytes free at its front.
 func (p *plan) request(s serialize.Serializer, c *protocol.Invocation, timeout time.Duration) (*transport.Frame, error) {
-	f := transport.NewFrame(exchange.HeaderLen + len(p.prefix) + len(p.attachments) + room)
+	f := p.guess.frame(exchange.HeaderLen + len(p.prefix) + len(p.attachments) + room)
 	w := s.Writer(append(f.B[:exchange.HeaderLen], p.prefix...))
 	defer w.Free()
 	if c.Args != nil {
@@ -136,6 +153,7 @@ func (p *plan) request(s serialize.Serializer, c *protocol.Invocation, timeout t
 		w.WriteMap(p.merged(c.Attachments, timeout))
 	}
 	f.B = w.Bytes()
+	p.guess.learn(len(f.B))
 	return f, nil
 }
 

@@ -149,9 +149,12 @@ func (p *Protocol) port(u *url.URL) (*port, error) {
 	if p.closed {
 		return nil, errClosed
 	}
-	if pt, ok := p.ports[u.Address()]; ok {
-		pt.users++
-		return pt, nil
+	for key, pt := range p.ports {
+		// A port that was chosen by the system is shared under either of its names.
+		if key == u.Address() || pt.published(u) == u.Address() && u.Host() == pt.host {
+			pt.users++
+			return pt, nil
+		}
 	}
 	pt, err := p.open(u)
 	if err != nil {
@@ -179,7 +182,7 @@ func (p *Protocol) open(u *url.URL) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	pt := newPort(p, u.Address())
+	pt := newPort(p, u)
 	pt.server, err = exchange.Serve(func(accept func(transport.Conn) transport.Receiver) (transport.Listener, error) {
 		return t.Listen(u, accept)
 	}, params, limits, pt, p.config.Env.Log())

@@ -89,8 +89,12 @@ func (r *reference) applicationError(c *protocol.Invocation, start time.Time, x 
 }
 
 // firstLine shortens a peer's text, which may be a whole stack trace, to what fits a line.
-func firstLine(s string) string {
-	const most = 512
+func firstLine(s string) string { return shorten(s, 512) }
+
+// name shortens what a peer calls something, to be quoted.
+func name(s string) string { return shorten(s, 128) }
+
+func shorten(s string, most int) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

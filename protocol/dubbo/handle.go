@@ -227,9 +227,9 @@ func (r *request) choose(targets []*target) error {
 	}
 	e := targets[0].exporter
 	if e.group != group {
-		return refuse(exchange.ServiceError, "service %s is here, but not in group %q", e.service.Interface.Name, firstLine(group))
+		return refuse(exchange.ServiceError, "service %s is here, but not in group %q", e.service.Interface.Name, name(group))
 	}
-	return refuse(exchange.BadRequest, "service %s is at path %q, the call is for path %q", e.service.Interface.Name, e.path, firstLine(path))
+	return refuse(exchange.BadRequest, "service %s is at path %q, the call is for path %q", e.service.Interface.Name, e.path, name(path))
 }
 
 // retarget reads the arguments again for a service of the same name whose types are others.
@@ -288,10 +288,11 @@ func (r *request) answer(err error) (*transport.Frame, byte) {
 	if err != nil && !r.call.Started {
 		return r.refused(err)
 	}
-	f := transport.NewFrame(exchange.HeaderLen + room)
+	f := r.target.guess.frame(exchange.HeaderLen + room)
 	w := r.format.Writer(f.B[:exchange.HeaderLen])
 	werr := r.writeAnswer(w, err)
 	f.B = w.Bytes()
+	r.target.guess.learn(len(f.B))
 	w.Free()
 	size, limit := int64(len(f.B)-exchange.HeaderLen), r.conn.Payload()
 	if werr == nil && size <= limit {

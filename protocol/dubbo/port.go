@@ -20,6 +20,7 @@ import (
 type port struct {
 	protocol *Protocol
 	key      string // the address asked for
+	host     string
 	server   *exchange.Server
 	users    int // guarded by protocol.mu
 
@@ -51,6 +52,7 @@ type target struct {
 	method   *protocol.Method
 	accepts  uint32 // bit n: serialization id n is accepted
 	seen     [exchange.MaskID + 1]atomic.Pointer[attachments]
+	guess    guess // size of an answer
 }
 
 // attachments are decoded attachments with the bytes they came from. Most calls of a method carry the same.
@@ -83,8 +85,8 @@ func newExporter(pt *port, s *protocol.Service, u *url.URL, params Params, forma
 	return e
 }
 
-func newPort(p *Protocol, key string) *port {
-	pt := &port{protocol: p, key: key}
+func newPort(p *Protocol, u *url.URL) *port {
+	pt := &port{protocol: p, key: u.Address(), host: u.Host()}
 	pt.table.Store(newTable(nil))
 	return pt
 }
@@ -193,16 +195,16 @@ func (t *table) describe(k methodKey) string {
 		}
 		if len(versions) > 0 {
 			slices.Sort(versions)
-			return fmt.Sprintf("service %s version %q is not here, have %s", k.service, firstLine(k.version), strings.Join(versions, ", "))
+			return fmt.Sprintf("service %s version %q is not here, have %s", k.service, name(k.version), strings.Join(versions, ", "))
 		}
-		return fmt.Sprintf("service %q is not here", firstLine(k.service))
+		return fmt.Sprintf("service %q is not here", name(k.service))
 	}
 	for _, m := range exporters[0].service.Interface.Methods {
 		if m.Name == k.name {
-			return fmt.Sprintf("%s.%s has parameters %q, the call has %q", k.service, m.Name, m.Descriptor, firstLine(k.descriptor))
+			return fmt.Sprintf("%s.%s has parameters %q, the call has %q", k.service, m.Name, m.Descriptor, name(k.descriptor))
 		}
 	}
-	return fmt.Sprintf("service %s has no method %q", k.service, firstLine(k.name))
+	return fmt.Sprintf("service %s has no method %q", k.service, name(k.name))
 }
 
 // URL implements protocol.Exporter.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,7 +97,10 @@ func (q request) body(t testing.TB) []byte {
 	for _, a := range q.args {
 		require.NoError(t, w.Write(&a))
 	}
-	w.WriteMap(append([]string{"path", q.path}, q.pairs...))
+	if !slices.Contains(q.pairs, "path") {
+		q.pairs = append([]string{"path", q.path}, q.pairs...)
+	}
+	w.WriteMap(q.pairs)
 	return w.Bytes()
 }
 

@@ -2,6 +2,8 @@
 // generator's tests call it over every format, and generate it again to see that nothing changed.
 package gentest
 
+//go:generate go run ../../../cmd/ferry gen .
+
 import (
 	"context"
 	"math/big"

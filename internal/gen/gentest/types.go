@@ -74,7 +74,7 @@ type User struct {
 	Tags    []string
 	Friends []*User
 	Secret  string `java:"-" msgpack:"-"`
-	cache   []byte
+	_       []byte // not exported, so it stays at home
 }
 
 // Order holds everything that a field can be.
