@@ -107,17 +107,21 @@ func (x *Extensions) check(u *url.URL, i *protocol.Interface) error {
 			return unknown("parameter", key, known, "")
 		}
 	}
-	return x.checkNames(u)
+	return x.checkNames(u, known)
 }
 
-// checkNames finds misspelt names before anything is opened.
-func (x *Extensions) checkNames(u *url.URL) error {
-	for key, names := range map[string][]string{"cluster": x.Clusters.Names(), "loadbalance": x.Balancers.Names(),
-		"transport": x.Transports.Names(), "client": x.Transports.Names(), "serialization": x.Serializers.Names(), "protocol": x.Protocols.Names()} {
-		for k, value := range u.All {
-			if (k == key || strings.HasSuffix(k, "."+key)) && value != "" && !slices.Contains(names, value) {
-				return unknown("value", value, names, "parameter "+k)
-			}
+// checkNames finds misspelt names before anything is opened; known are the parameters. A method's own (sayHello.cluster)
+// are names too, but not what only ends alike (prefer.serialization).
+func (x *Extensions) checkNames(u *url.URL, known []string) error {
+	lists := map[string][]string{"cluster": x.Clusters.Names(), "loadbalance": x.Balancers.Names(), "transport": x.Transports.Names(),
+		"client": x.Transports.Names(), "serialization": x.Serializers.Names(), "protocol": x.Protocols.Names()}
+	for key, value := range u.All {
+		name := key
+		if !slices.Contains(known, key) {
+			_, name, _ = strings.Cut(key, ".")
+		}
+		if names := lists[name]; names != nil && value != "" && !slices.Contains(names, value) {
+			return unknown("value", value, names, "parameter "+key)
 		}
 	}
 	return nil

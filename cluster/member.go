@@ -10,6 +10,7 @@ import (
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/url"
 )
 
@@ -235,5 +236,12 @@ func (d *Roster) Providers() []Provider {
 
 // Snapshot returns the unrouted list in force; its String says where it comes from.
 func (d *Roster) Snapshot() *Snapshot { return d.current.Load().list }
+
+// State returns what the registry delivered last: the list, where it comes from, and how old it is.
+func (d *Roster) State() registry.State {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state
+}
 
 var _ Directory = (*Roster)(nil)

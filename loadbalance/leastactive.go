@@ -12,7 +12,8 @@ import (
 // goes by weight. Unlike Dubbo's it needs no actives parameter, since the cluster always counts.
 //
 // It must look at all providers, except that an idle one cannot be beaten: in longer lists a few are drawn by weight
-// first, and the first idle one is taken, which gives idle ones the same chances as looking at all would.
+// first, and the first idle one is taken, which gives idle ones the same chances as looking at all would. Among 10,000 a
+// pick costs about 0.2 µs while most are idle and 70 µs when all are busy (BenchmarkPick); for less there is p2c.
 func NewLeastActive(extension.Env, *url.URL) (Balancer, error) { return leastActive{rand.Int64N}, nil }
 
 type leastActive struct{ draw func(int64) int64 }

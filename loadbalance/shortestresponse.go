@@ -19,7 +19,8 @@ const suspicious = time.Second
 
 // NewShortestResponse returns a balancer that prefers the provider with the smallest average time of successful calls in
 // the current window of 30 s times calls in flight plus one; equals go by weight. A provider without an answer in the
-// window counts as immediate when it is idle, so that it is tried. It looks at all providers.
+// window counts as immediate when it is idle, so that it is tried. It looks at all providers,
+// which costs about 30 ns each; for long lists there is p2c.
 func NewShortestResponse(extension.Env, *url.URL) (Balancer, error) {
 	return shortestResponse{rand.Int64N}, nil
 }

@@ -17,6 +17,10 @@ func Convert(s Serializer, from, to Row, l Limits) error {
 	return r.Read(to)
 }
 
+// Untyped is implemented by formats that make Go values of registered classes. Its result knows none, so that every
+// object read for an interface is an *Object.
+type Untyped interface{ Untyped() Serializer }
+
 // Generalize turns objects into maps which name their class under "class", as Dubbo does for generic calls (PojoUtils).
 // It goes as deep as the default Limits allow and breaks cycles there.
 func Generalize(v any) (any, error) {

@@ -37,6 +37,24 @@ func ExportEcho(s *ferry.Server, impl Echo, opts ...ferry.Option) error {
 	return s.Export(EchoService, impl, opts...)
 }
 
+// MustReferEcho is ReferEcho for a program that cannot do without the service: it panics on an error.
+func MustReferEcho(c *ferry.Client, opts ...ferry.Option) Echo {
+	s, err := ReferEcho(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeEcho is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeEcho(registry string, impl Echo, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportEcho(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterEchoTypes makes the classes that com.example.bench.Echo exchanges, and the errors of this package, known to t.
 // ReferEcho and ExportEcho do so themselves.
 func RegisterEchoTypes(t *serialize.Types) error {
@@ -183,9 +201,8 @@ func (a *echoEchoArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Message](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -232,9 +249,8 @@ func (a *echoEchoReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Message](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -255,25 +271,37 @@ func (v *Message) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Message) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classMessage))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classMessage)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.ID = r.Long()
-		case 1:
-			v.Name = r.String()
-		case 2:
-			v.Payload = r.Binary()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Message) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.ID = r.Long()
+	case 1:
+		v.Name = r.String()
+	case 2:
+		v.Payload = r.Binary()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.

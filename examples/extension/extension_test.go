@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -97,7 +98,11 @@ func export(t *testing.T, registry string, x *ferry.Extensions, name string, opt
 	s := ferry.NewServer(registry, options...)
 	s.Extensions = x
 	require.NoError(t, shop.ExportShop(s, counter{name}))
-	t.Cleanup(func() { require.NoError(t, s.Close(t.Context())) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, s.Close(ctx))
+	})
 	return s
 }
 
@@ -314,4 +319,3 @@ func TestAuditForgetsWhatIsTooOld(t *testing.T) {
 	calls, failed := log.Counts()
 	require.Equal(t, []int{3, 3}, []int{calls, failed})
 }
-

@@ -118,6 +118,9 @@ func consume(out io.Writer, c *ferry.Client, berlin *ferry.Server) error {
 	if err := berlin.Close(ctx); err != nil {
 		return err
 	}
+	if err := connected(ctx, ref, 1); err != nil {
+		return err
+	}
 	if err := buy(ctx, out, s, "without the one in Berlin"); err != nil {
 		return err
 	}
@@ -126,11 +129,11 @@ func consume(out io.Writer, c *ferry.Client, berlin *ferry.Server) error {
 	return nil
 }
 
-// connected waits for a number of providers. Refer itself returns with the first, wherever it is.
+// connected waits until a consumer has so many providers. Refer itself returns with the first, wherever it is.
 func connected(ctx context.Context, ref *ferry.Reference, providers int) error {
 	for {
 		changed := ref.Directory().Changed()
-		if len(ref.Directory().Snapshot().Targets) >= providers {
+		if len(ref.Directory().Snapshot().Targets) == providers {
 			return nil
 		}
 		select {

@@ -1,4 +1,3 @@
-// Package greeter is the service of the first example.
 package greeter
 
 import "context"

@@ -37,6 +37,24 @@ func ExportGreeter(s *ferry.Server, impl Greeter, opts ...ferry.Option) error {
 	return s.Export(GreeterService, impl, opts...)
 }
 
+// MustReferGreeter is ReferGreeter for a program that cannot do without the service: it panics on an error.
+func MustReferGreeter(c *ferry.Client, opts ...ferry.Option) Greeter {
+	s, err := ReferGreeter(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeGreeter is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeGreeter(registry string, impl Greeter, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportGreeter(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterGreeterTypes makes the classes that com.example.Greeter exchanges, and the errors of this package, known to t.
 // ReferGreeter and ExportGreeter do so themselves.
 func RegisterGreeterTypes(*serialize.Types) error { return nil }
@@ -65,8 +83,7 @@ func newGreeterMethods() []*protocol.Method {
 	greeterMethods = [1]protocol.Method{
 		{
 			Service: "com.example.Greeter", Name: "sayHello", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
-			Idempotent: true,
-			New:        newGreeterSayHelloCall, Free: freeGreeterSayHelloCall, Clone: cloneGreeterSayHelloCall, Serve: serveGreeterSayHelloCall,
+			New: newGreeterSayHelloCall, Free: freeGreeterSayHelloCall, Clone: cloneGreeterSayHelloCall, Serve: serveGreeterSayHelloCall,
 		},
 	}
 	list := make([]*protocol.Method, len(greeterMethods))

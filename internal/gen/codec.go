@@ -45,7 +45,7 @@ func (p *pkg) coded(t types.Type, method string) bool {
 	if _, ok := n.Underlying().(*types.Struct); !ok {
 		return false
 	}
-	return p.classes[n.Obj()] != nil && p.generates(n, method) || hasMethod(t, method)
+	return p.run[qualified(n.Obj())] != "" && p.generates(n, method) || hasMethod(t, method)
 }
 
 // generates says whether the method is one that this run writes for the struct. The msgpack library leaves types that turn

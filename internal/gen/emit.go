@@ -79,6 +79,7 @@ func emitService(pr *printer, p *pkg, s *service) {
 	pr.P("func Export%s(s *%s.Server, impl %s, opts ...%s.Option) error {", name, ferry, name, ferry)
 	pr.P("if err := Register%sTypes(s.Types()); err != nil {\nreturn err\n}", name)
 	pr.P("return s.Export(%sService, impl, %s)\n}\n", name, optionList(ferry, s))
+	emitShort(pr, s, ferry)
 
 	emitRegister(pr, p, s)
 
@@ -96,6 +97,21 @@ func emitService(pr *printer, p *pkg, s *service) {
 			emitRow(pr, p, rowName(s, m, "Reply"), []value{*m.reply}, "")
 		}
 	}
+}
+
+// emitShort prints what a program needs that does nothing but call the service, or nothing but serve it.
+func emitShort(pr *printer, s *service, ferry string) {
+	name, context, errors := s.obj.Name(), pr.use("context", "context"), pr.use("errors", "errors")
+	pr.P("// MustRefer%s is Refer%s for a program that cannot do without the service: it panics on an error.", name, name)
+	pr.P("func MustRefer%s(c *%s.Client, opts ...%s.Option) %s {", name, ferry, ferry, name)
+	pr.P("s, err := Refer%s(c, opts...)\nif err != nil {\npanic(err)\n}\nreturn s\n}\n", name)
+
+	pr.P("// Serve%s is a whole provider: it publishes impl in a registry and serves until the process is told to stop.", name)
+	pr.P("func Serve%s(registry string, impl %s, opts ...%s.Option) error {", name, name, ferry)
+	pr.P("s := %s.NewServer(registry, opts...)", ferry)
+	pr.P("if err := Export%s(s, impl); err != nil {", name)
+	pr.P("return %s.Join(err, s.Close(%s.Background()))\n}", errors, context)
+	pr.P("return s.Run(%s.Background())\n}\n", context)
 }
 
 // optionList prints the options of a call to Refer or Export: those of the directive first, so that the user's win.
@@ -141,7 +157,7 @@ func (p *pkg) registered(s *service) []*class {
 	}
 	for t := range s.reaches {
 		if n, ok := t.(*types.Named); ok && n.Obj().Pkg() != p.types {
-			if java := foreignClass(p.fset.Position(n.Obj().Pos()), n.Obj().Name()); java != "" {
+			if java := p.foreignClass(n.Obj()); java != "" {
 				out = append(out, &class{obj: n.Obj(), java: java})
 			}
 		}

@@ -62,7 +62,6 @@ func TestErrors(t *testing.T) {
 		{"class without name", greeter(ok) + "//ferry:class\ntype User struct{}\n", `in.go:10:1: //ferry:class needs a Java class, for instance //ferry:class com.example.User`},
 		{"class twice", greeter(ok) + "//ferry:class a.B\ntype B struct{}\n\n//ferry:class a.B\ntype C struct{}\n", `in.go:13:1: a.B is the class of B already`},
 		{"error without method", greeter(ok) + "//ferry:error com.example.NotFound\ntype NotFound struct{}\n", `in.go:11:6: NotFound has no method Error() string: //ferry:error marks errors`},
-		{"name taken", greeter(ok) + "type greeterClient int\n", `in.go:10:6: greeterClient is declared here, but in_ferry.go needs that name: rename it`},
 		{"syntax", "package in\n\nfunc {\n", `in.go:3:6: `},
 		{"two packages", greeter("A(ctx context.Context, p *P) error") + "//ferry:service org.other.S\ntype S interface{ B(ctx context.Context, p *P) error }\n\ntype P struct{}\n",
 			`in.go:13:6: P would be both com.example.P and org.other.P, as services of two Java packages use it: put //ferry:class above it`},
@@ -92,6 +91,11 @@ func TestErrors(t *testing.T) {
 			require.Contains(t, own[0], c.want)
 		})
 	}
+}
+
+func TestNameTaken(t *testing.T) {
+	_, err := Generate(Options{}, inPackage(t, greeter("Fine(ctx context.Context) error")+"type greeterClient int\n"))
+	require.ErrorContains(t, err, "in.go:10:6: greeterClient is declared here, but in_ferry.go needs that name: rename it")
 }
 
 func TestNothingMarked(t *testing.T) {

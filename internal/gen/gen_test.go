@@ -49,6 +49,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestAllAtOnce: a package looks the same whether it is generated alone or with those that it uses.
+func TestAllAtOnce(t *testing.T) {
+	require.NoError(t, os.Mkdir("testdata/all", 0o777))
+	t.Cleanup(func() { os.RemoveAll("testdata/all") })
+	copyTo := func(from, to string, replace ...string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o777))
+		content, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, []byte(strings.NewReplacer(replace...).Replace(string(content))), 0o666))
+	}
+	copyTo("gentest/shop.go", "testdata/all/gentest/shop.go")
+	copyTo("gentest/types.go", "testdata/all/gentest/types.go")
+	move := []string{"internal/gen/gentest", "internal/gen/testdata/all/gentest"}
+	copyTo("testdata/foreign/foreign.go", "testdata/all/foreign/foreign.go", move...)
+	files, err := Generate(Options{}, "testdata/all/...")
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	for _, f := range files {
+		if filepath.Base(f.Path) != "foreign_ferry.go" {
+			continue
+		}
+		alone, err := os.ReadFile("testdata/foreign/foreign_ferry.go")
+		require.NoError(t, err)
+		require.Equal(t, strings.NewReplacer(move...).Replace(string(alone)), string(f.Content))
+	}
+}
+
 // TestVet compiles the generated code and runs go vet over it.
 func TestVet(t *testing.T) {
 	out, err := exec.Command("go", "vet", "./gentest/...", "./testdata/plain", "./testdata/settings", "./testdata/foreign").CombinedOutput()

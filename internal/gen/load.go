@@ -31,19 +31,29 @@ func fromGo(o Options, arg string) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gen: cannot load %s: %w", arg, err)
 	}
-	var files []File
+	var list []*pkg
 	var errs []error
-	marked := false
-	for _, l := range loaded {
+	run := map[string]string{}
+	for _, l := range inImportOrder(loaded) {
 		if err := brokenSource(l); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		p := newPkg(l)
-		if len(p.errs) > 0 {
-			errs = append(errs, p.errs...)
-			continue
-		}
+		p := newPkg(l, run)
+		list, errs = append(list, p), append(errs, p.errs...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return emitAll(list, o, arg)
+}
+
+// emitAll prints the packages, after all of them have been read: one may use the classes of another.
+func emitAll(list []*pkg, o Options, arg string) ([]File, error) {
+	var files []File
+	var errs []error
+	marked := false
+	for _, p := range list {
 		for _, f := range p.files {
 			if len(f.services)+len(f.classes) == 0 {
 				continue
@@ -60,6 +70,17 @@ func fromGo(o Options, arg string) ([]File, error) {
 		return nil, &Error{Msg: arg + ": nothing to generate: put //ferry:service com.example.Greeter above an interface"}
 	}
 	return files, nil
+}
+
+// inImportOrder sorts packages so that a class is known before another package uses it.
+func inImportOrder(roots []*packages.Package) []*packages.Package {
+	var out []*packages.Package
+	packages.Visit(roots, nil, func(p *packages.Package) {
+		if slices.Contains(roots, p) {
+			out = append(out, p)
+		}
+	})
+	return out
 }
 
 // hideGenerated returns an overlay in which earlier output is empty.
@@ -117,9 +138,9 @@ func brokenSource(l *packages.Package) error {
 	return errors.Join(errs...)
 }
 
-// newPkg reads a loaded package into the model. What is wrong with it stands in its errs.
-func newPkg(l *packages.Package) *pkg {
-	p := &pkg{types: l.Types, fset: l.Fset}
+// newPkg reads a loaded package into the model, and notes its classes in run. What is wrong with it stands in its errs.
+func newPkg(l *packages.Package, run map[string]string) *pkg {
+	p := &pkg{types: l.Types, fset: l.Fset, run: run}
 	b := &builder{pkg: p, info: l.TypesInfo, typeErrors: l.TypeErrors, docs: map[string]*typeDoc{}}
 	for _, syntax := range l.Syntax {
 		f := &file{path: l.Fset.Position(syntax.Package).Filename}
@@ -129,6 +150,9 @@ func newPkg(l *packages.Package) *pkg {
 	}
 	slices.SortFunc(p.files, func(a, b *file) int { return strings.Compare(a.path, b.path) })
 	b.build()
+	for obj, c := range p.classes {
+		run[qualified(obj)] = c.java
+	}
 	return p
 }
 

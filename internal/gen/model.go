@@ -11,7 +11,8 @@ type pkg struct {
 	fset    *token.FileSet
 	dir     string
 	files   []*file                    // sorted by name
-	classes map[*types.TypeName]*class // structs of this package that travel
+	classes map[*types.TypeName]*class // types of this package that travel as objects or enums
+	run     map[string]string          // Java classes of all packages of this run, by qualified name
 	errs    []error
 }
 

@@ -123,7 +123,7 @@ func emitProto(o Options, f *protogen.File, path string) ([]byte, error) {
 	own := types.NewPackage(string(f.GoImportPath), string(f.GoPackageName))
 	p := &protoPkg{own: own, packages: map[protogen.GoImportPath]*types.Package{f.GoImportPath: own}}
 	pr := newPrinter(own)
-	model := &pkg{types: own, fset: token.NewFileSet()}
+	model := &pkg{types: own, fset: token.NewFileSet(), run: map[string]string{}}
 	for _, s := range f.Services {
 		service, err := p.service(s, path)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"strconv"
 	"strings"
 )
 
@@ -158,8 +159,8 @@ func (p *pkg) enumClass(t types.Type) string {
 	if c := p.classes[n.Obj()]; c != nil {
 		return c.java
 	}
-	if n.Obj().Pkg() != p.types && hasMethod(t, "JavaClassName") {
-		return foreignClass(p.fset.Position(n.Obj().Pos()), n.Obj().Name())
+	if n.Obj().Pkg() != p.types && (p.run[qualified(n.Obj())] != "" || hasMethod(t, "JavaClassName")) {
+		return p.foreignClass(n.Obj())
 	}
 	return ""
 }
@@ -173,11 +174,61 @@ func (p *pkg) classOf(t types.Type) string {
 	if !ok {
 		return ""
 	}
-	return foreignClass(p.fset.Position(n.Obj().Pos()), n.Obj().Name())
+	return p.foreignClass(n.Obj())
 }
 
-// foreignClass looks for the directive of a struct in another package's source.
-func foreignClass(pos token.Position, name string) string {
+// qualified is the name of a type with the path of its package.
+func qualified(obj *types.TypeName) string {
+	if obj.Pkg() == nil {
+		return obj.Name()
+	}
+	return obj.Pkg().Path() + "." + obj.Name()
+}
+
+// foreignClass finds the Java class of another package's type: in this run, by the directive in its source, or in the
+// code that was generated for it.
+func (p *pkg) foreignClass(obj *types.TypeName) string {
+	if java := p.run[qualified(obj)]; java != "" {
+		return java
+	}
+	pos := p.fset.Position(obj.Pos())
+	if java := markedAs(pos, obj.Name()); java != "" {
+		return java
+	}
+	syntax, err := parser.ParseFile(token.NewFileSet(), strings.TrimSuffix(pos.Filename, ".go")+"_ferry.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		return ""
+	}
+	for _, decl := range syntax.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "JavaClassName" && receiver(f) == obj.Name() {
+			return returned(f)
+		}
+	}
+	return ""
+}
+
+// receiver is the name of the type that a method belongs to.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil || len(f.Recv.List) != 1 {
+		return ""
+	}
+	return strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*")
+}
+
+// returned is the string that a function of one return statement gives.
+func returned(f *ast.FuncDecl) string {
+	if len(f.Body.List) == 1 {
+		if r, ok := f.Body.List[0].(*ast.ReturnStmt); ok && len(r.Results) == 1 {
+			if text, err := strconv.Unquote(types.ExprString(r.Results[0])); err == nil {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// markedAs looks for the directive of a type in its source.
+func markedAs(pos token.Position, name string) string {
 	syntax, err := parser.ParseFile(token.NewFileSet(), pos.Filename, nil, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return ""

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func request(op int32, path string, tail ...byte) []byte {
+func requestFrame(op int32, path string, tail ...byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, uint32(12+len(path)+len(tail)))
 	b = binary.BigEndian.AppendUint32(b, 7)
 	b = binary.BigEndian.AppendUint32(b, uint32(op))
@@ -17,11 +17,11 @@ func request(op int32, path string, tail ...byte) []byte {
 
 func TestOnlyReadsCanSetWatches(t *testing.T) {
 	for op, children := range map[int32]bool{opExists: false, opGetData: false, opGetChildren: true} {
-		key, ok := readsOf(request(op, "/a/b", 0))
+		key, ok := readsOf(requestFrame(op, "/a/b", 0))
 		require.True(t, ok)
 		require.Equal(t, watchKey{"/a/b", children}, key)
 	}
-	for _, frame := range [][]byte{request(1, "/a", 0), request(opExists, "/a"), request(opExists, "", 0)[:16], nil, request(opClose, "")[:12]} {
+	for _, frame := range [][]byte{requestFrame(1, "/a", 0), requestFrame(opExists, "/a"), requestFrame(opExists, "", 0)[:16], nil, requestFrame(opClose, "")[:12]} {
 		_, ok := readsOf(frame)
 		require.False(t, ok, "%v", frame)
 	}

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,28 +24,103 @@ func reply(xid int32, zxid int64, body string) []byte {
 	return append(b, body...)
 }
 
-func TestScannerFollowsFramesInAnyPieces(t *testing.T) {
-	stream := append(reply(1, 10, ""), reply(2, 11, "body")...)
-	stream = append(stream, reply(xidPing, 12, "x")...)
-	for size := 1; size <= len(stream); size++ {
-		var xids []int32
-		var zxids []int64
-		s := scanner{reply: func(xid int32, zxid int64) { xids, zxids = append(xids, xid), append(zxids, zxid) }}
-		for b := stream; len(b) > 0; {
-			n := min(size, len(b))
-			require.NoError(t, s.scan(b[:n]))
-			b = b[n:]
+func TestFramesAreReadInAnyPieces(t *testing.T) {
+	big := strings.Repeat("x", 100_000)
+	frames := [][]byte{reply(1, 10, ""), reply(2, 11, "body"), reply(3, 12, big), reply(xidPing, 13, "x")}
+	r := iotest.HalfReader(bytes.NewReader(bytes.Join(frames, nil)))
+	var buf []byte
+	for _, want := range frames {
+		var err error
+		buf, err = readFrame(r, buf)
+		require.NoError(t, err)
+		require.Equal(t, want, buf)
+	}
+	_, err := readFrame(r, buf)
+	require.Equal(t, io.EOF, err)
+	_, err = readFrame(bytes.NewReader(frames[1][:10]), nil)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+func TestLengthsAreCheckedBeforeMemoryIsTaken(t *testing.T) {
+	for _, length := range []uint32{0, 15, maxFrame + 1, 1 << 31, 0xffffffff} {
+		_, err := readFrame(bytes.NewReader(binary.BigEndian.AppendUint32(nil, length)), nil)
+		require.ErrorIs(t, err, errFrame, "%d", length)
+	}
+	buf, err := readFrame(bytes.NewReader(binary.BigEndian.AppendUint32(nil, maxFrame)), nil)
+	require.Error(t, err)
+	require.Less(t, cap(buf), 4096, "the buffer grows with what arrives")
+}
+
+func TestReadable(t *testing.T) {
+	stat := strings.Repeat("s", statSize)
+	part := func(op int32, done string) string {
+		return string(binary.BigEndian.AppendUint32(nil, uint32(op))) + done + "\x00\x00\x00\x00"
+	}
+	text := "\x00\x00\x00\x02/a"
+	for _, test := range []struct {
+		op   int32
+		body string
+	}{
+		{opEvent, "typestat" + text}, {opCreate, text}, {opSync, text}, {opExists, stat}, {opSetData, stat},
+		{opGetData, text + stat}, {opGetData, "\xff\xff\xff\xff" + stat},
+		{opGetChildren, "\x00\x00\x00\x02" + text + text + stat}, {opGetChildren, "\x00\x00\x00\x00" + stat},
+		{opMulti, part(opCreate, "\x00") + text + part(opSetData, "\x00") + stat + part(opDelete, "\x00") +
+			part(opFailed, "\x00") + "\xff\xff\xff\xff" + part(-1, "\x01")},
+	} {
+		require.True(t, readable(test.op, []byte(test.body)), "%d %q", test.op, test.body)
+		for n := range test.body {
+			require.False(t, readable(test.op, []byte(test.body[:n])), "%d %q", test.op, test.body[:n])
 		}
-		require.Equal(t, []int32{1, 2, xidPing}, xids)
-		require.Equal(t, []int64{10, 11, 12}, zxids)
-		require.True(t, s.between())
+	}
+	require.False(t, readable(opGetChildren, []byte("\xff\xff\xff\xff"+stat)))
+	require.False(t, readable(opMulti, []byte(part(99, "\x00")+part(-1, "\x01"))))
+	require.True(t, readable(opDelete, nil))
+}
+
+// A server that answers with garbage costs the connection, not the process.
+func TestGarbageInAnAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	wg.Go(func() {
+		for garbage := 0; ; garbage = (garbage + 1) % 40 {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { answerWith(conn, strings.Repeat("\xff", garbage)) })
+		}
+	})
+	c := open(t, Config{Addresses: []string{l.Addr().String()}, SessionTimeout: 300 * time.Millisecond})
+	ctx := within(t, 300*time.Millisecond)
+	for ctx.Err() == nil {
+		_, _, err := c.Exists(within(t, 20*time.Millisecond), "/a", nil)
+		require.Error(t, err)
+		_, err = c.Create(within(t, 20*time.Millisecond), Node{Path: "/a"})
+		require.Error(t, err)
+		_, err = c.Multi(within(t, 20*time.Millisecond), DeleteOp("/a", AnyVersion))
+		require.Error(t, err)
 	}
 }
 
-func TestScannerRefusesLengthsThatWouldHurtTheLibrary(t *testing.T) {
-	for _, length := range []uint32{0, 15, maxFrame + 1, 1 << 31, 0xffffffff} {
-		s := scanner{reply: func(int32, int64) {}}
-		require.Error(t, s.scan(binary.BigEndian.AppendUint32(nil, length)), "%d", length)
+func answerWith(conn net.Conn, body string) {
+	defer conn.Close()
+	hello := make([]byte, 48)
+	if _, err := io.ReadFull(conn, hello); err != nil {
+		return
+	}
+	if _, err := conn.Write(appendGreeting(nil, greeting{timeout: 300 * time.Millisecond, session: 7, password: make([]byte, 16)})); err != nil {
+		return
+	}
+	for {
+		frame, err := readFrame(conn, nil) // of a request; long enough here
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(reply(int32(binary.BigEndian.Uint32(frame[4:])), 1, body)); err != nil {
+			return
+		}
 	}
 }
 
@@ -72,23 +150,13 @@ func FuzzGreeting(f *testing.F) {
 	})
 }
 
-func FuzzScanner(f *testing.F) {
-	f.Add(append(reply(1, 10, "abc"), reply(xidPing, 1, "")...), 3)
-	f.Add([]byte{0, 0, 0, 5, 1}, 1)
-	f.Fuzz(func(t *testing.T, b []byte, cut int) {
-		if cut < 0 || cut > len(b) {
-			return
-		}
-		whole, parts := 0, 0
-		one := scanner{reply: func(int32, int64) { whole++ }}
-		two := scanner{reply: func(int32, int64) { parts++ }}
-		err := one.scan(b)
-		err2 := two.scan(b[:cut])
-		if err2 == nil {
-			err2 = two.scan(b[cut:])
-		}
-		if (err == nil) != (err2 == nil) || whole != parts {
-			t.Fatal("the pieces make a difference")
+func FuzzFrame(f *testing.F) {
+	f.Add(append(reply(1, 10, "abc"), reply(xidPing, 1, "")...), int32(opExists))
+	f.Add(reply(1, 1, "\x00\x00\x00\x01\x00\x00\x00\x01a"+strings.Repeat("s", statSize)), int32(opGetChildren))
+	f.Fuzz(func(t *testing.T, b []byte, op int32) {
+		r := bytes.NewReader(b)
+		for buf, err := readFrame(r, nil); err == nil; buf, err = readFrame(r, buf) {
+			readable(op, buf[4+replyHead:])
 		}
 	})
 }

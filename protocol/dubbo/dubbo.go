@@ -58,7 +58,7 @@ var errClosed = errors.New("dubbo: protocol is closed")
 type Protocol struct {
 	config Config
 	lines  extension.Shared                                  // connections that services share
-	known  func() *[exchange.MaskID + 1]serialize.Serializer // all formats of this process by their id
+	known  func() *[exchange.MaskID + 1]known // all formats of this process by their id
 
 	mu         sync.Mutex // guards the following
 	closed     bool
@@ -75,19 +75,28 @@ func New(c Config) *Protocol {
 	return p
 }
 
+// known is a format of this process; untyped reads objects as they are.
+type known struct{ format, untyped serialize.Serializer }
+
 // openAll opens the formats of this process. One that wants parameters of its own is left out.
-func (p *Protocol) openAll() *[exchange.MaskID + 1]serialize.Serializer {
-	var all [exchange.MaskID + 1]serialize.Serializer
+func (p *Protocol) openAll() *[exchange.MaskID + 1]known {
+	var all [exchange.MaskID + 1]known
 	for _, name := range p.config.Serializers.Names() {
-		if s, err := p.config.Serializers.OpenNamed(p.config.Env, name, &url.URL{}); err == nil {
-			all[s.ID()&exchange.MaskID] = s
+		s, err := p.config.Serializers.OpenNamed(p.config.Env, name, &url.URL{})
+		if err != nil {
+			continue
 		}
+		k := known{s, s}
+		if u, ok := s.(serialize.Untyped); ok {
+			k.untyped = u.Untyped()
+		}
+		all[s.ID()&exchange.MaskID] = k
 	}
 	return &all
 }
 
 // byID returns a format of this process, or nil: for texts between peers that disagree about the format.
-func (p *Protocol) byID(id byte) serialize.Serializer { return p.known()[id&exchange.MaskID] }
+func (p *Protocol) byID(id byte) serialize.Serializer { return p.known()[id&exchange.MaskID].format }
 
 // Export implements protocol.Protocol. Services with one address share its port; two services may not have the same
 // name, group and version there.

@@ -31,19 +31,19 @@ func (r *request) resolve() error {
 		return nil
 	}
 	e := r.target.exporter
-	name := e.url.Service()
+	service := e.url.Service()
 	if !e.params.Generic {
-		return refuse(exchange.BadRequest, "service %s takes no generic calls (parameter generic.invoke)", name)
+		return refuse(exchange.BadRequest, "service %s takes no generic calls (parameter generic.invoke)", service)
 	}
 	switch form := r.call.Attachments.Value("generic"); form {
 	case "", "true", "raw.return":
 		r.generic = form != "raw.return"
 	default:
-		return refuse(exchange.BadRequest, "service %s takes no generic calls in the form %q, only true", name, firstLine(form))
+		return refuse(exchange.BadRequest, "service %s takes no generic calls in the form %q, only true", service, name(form))
 	}
 	m := e.service.Interface.FindMethod(firstLine(args.Method), args.Types)
 	if m == nil {
-		return refuse(exchange.BadRequest, "generic call: service %s has no method %q with the parameter types %q", name, firstLine(args.Method), args.Types)
+		return refuse(exchange.BadRequest, "generic call: service %s has no method %q with the parameter types %q", service, name(args.Method), args.Types)
 	}
 	call := m.New()
 	want := 0
@@ -51,7 +51,7 @@ func (r *request) resolve() error {
 		want = call.Args.Len()
 	}
 	if want != len(args.Args) {
-		return refuse(exchange.BadRequest, "generic call: %s.%s takes %d arguments, the call has %d", name, m.Name, want, len(args.Args))
+		return refuse(exchange.BadRequest, "generic call: %s.%s takes %d arguments, the call has %d", service, m.Name, want, len(args.Args))
 	}
 	if want > 0 {
 		from := make(serialize.Values, len(args.Args))
@@ -59,7 +59,7 @@ func (r *request) resolve() error {
 			from[i] = &args.Args[i]
 		}
 		if err := serialize.Convert(r.format, from, call.Args, r.port.protocol.config.Limits); err != nil {
-			return refuse(exchange.BadRequest, "generic call: the arguments of %s.%s do not fit: %v", name, m.Name, err)
+			return refuse(exchange.BadRequest, "generic call: the arguments of %s.%s do not fit: %v", service, m.Name, err)
 		}
 	}
 	call.Attachments = r.call.Attachments
@@ -67,11 +67,23 @@ func (r *request) resolve() error {
 	return nil
 }
 
-// generalized is the reply of a generic call: objects as maps.
+// generalized is the reply of a generic call: objects as maps, whether or not their class has a Go type here.
 func (r *request) generalized() (serialize.Row, error) {
+	w := r.format.Writer(nil)
+	err := w.Write(r.call.Reply)
+	b := w.Bytes()
+	w.Free()
+	if err != nil {
+		return nil, err
+	}
+	reader := r.format
+	if s := r.port.protocol.known()[r.format.ID()&exchange.MaskID].untyped; s != nil {
+		reader = s
+	}
+	rd := reader.Reader(b, r.port.protocol.config.Limits)
+	defer rd.Free()
 	row := &protocol.AnyRow{}
-	err := serialize.Convert(r.format, r.call.Reply, row, r.port.protocol.config.Limits)
-	if err == nil {
+	if err = rd.Read(row); err == nil {
 		row.Value, err = serialize.Generalize(row.Value)
 	}
 	return row, err

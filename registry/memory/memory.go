@@ -218,8 +218,8 @@ func (r *Registry) Registered() map[string]bool {
 	return out
 }
 
-// Close unregisters everything but entries with dynamic=false, and ends the subscriptions. It waits for calls of notify that are under way, so that it
-// must not be called from one.
+// Close unregisters everything but entries with dynamic=false, and ends the subscriptions. It waits for calls of notify
+// that are under way, so that it must not be called from one.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	if r.closed {

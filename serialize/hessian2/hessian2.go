@@ -76,6 +76,9 @@ func New(types *serialize.Types) *Serializer {
 	return s
 }
 
+// Untyped implements serialize.Untyped.
+func (s *Serializer) Untyped() serialize.Serializer { return New(nil) }
+
 // ID implements serialize.Serializer.
 func (s *Serializer) ID() byte { return serialize.Hessian2ID }
 

@@ -87,6 +87,9 @@ var _ serialize.Serializer = (*Serializer)(nil)
 // New returns the format with a table of classes; nil is an empty one.
 func New(types *serialize.Types) *Serializer { return &Serializer{types: types} }
 
+// Untyped implements serialize.Untyped.
+func (s *Serializer) Untyped() serialize.Serializer { return New(nil) }
+
 // ID implements serialize.Serializer.
 func (s *Serializer) ID() byte { return serialize.MsgpackID }
 

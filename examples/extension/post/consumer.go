@@ -185,7 +185,11 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	}
 	w.WriteMap(a.call.Attachments)
 	m := a.call.Method
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { a.sent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// It asks for another connection only when it wrote nothing to the one before.
+		GetConn: func(string) { a.sent.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { a.sent.Store(true) },
+	})
 	address := a.base + "/" + neturl.PathEscape(a.service.path) + "/" + neturl.PathEscape(m.Name)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(w.Bytes()))
 	if err != nil {

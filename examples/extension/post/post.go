@@ -11,7 +11,8 @@
 // The answer's header Outcome says what its status alone could not, since a proxy may answer too: "executed" with status
 // 200 (reply and attachments follow), 422 (an exception and attachments) or 500 (the reply could not be encoded), and
 // "not started" with any status above 400, where one line of text gives the reason. GET / asks whether the server is there.
-// Generic calls ($invoke) are not offered.
+// A connection that is lost before the answer, or that the provider closes at the moment when a request comes, leaves the
+// outcome unknown. Generic calls ($invoke) are not offered.
 package post
 
 import (
@@ -91,30 +92,44 @@ func (p *Protocol) Close() error {
 // calls counts what is running, and lets nothing begin once it is closed.
 type calls struct {
 	mu      sync.Mutex // guards the following
+	running int
 	closed  bool
-	running sync.WaitGroup
+	idle    chan struct{} // made by close, closed when nothing runs any more
 }
 
 func (c *calls) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.running.Add(1)
+		c.running++
 	}
 	return !c.closed
 }
 
-func (c *calls) end() { c.running.Done() }
+func (c *calls) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running--; c.running == 0 && c.closed {
+		close(c.idle)
+	}
+}
 
 // close lets nothing begin any more and says whether all calls ended before ctx did. It may be called again.
 func (c *calls) close(ctx context.Context) bool {
 	c.mu.Lock()
-	c.closed = true
+	if !c.closed {
+		c.closed, c.idle = true, make(chan struct{})
+		if c.running == 0 {
+			close(c.idle)
+		}
+	}
+	left := c.running
 	c.mu.Unlock()
-	idle := make(chan struct{})
-	go func() { c.running.Wait(); close(idle) }()
+	if left == 0 {
+		return true
+	}
 	select {
-	case <-idle:
+	case <-c.idle:
 		return true
 	case <-ctx.Done():
 		return false

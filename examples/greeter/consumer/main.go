@@ -3,16 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/examples/greeter"
 )
 
 func main() {
-	g, err := greeter.ReferGreeter(ferry.NewClient("zookeeper://127.0.0.1:2181"))
-	if err != nil {
-		log.Fatal(err)
-	}
+	g := greeter.MustReferGreeter(ferry.NewClient("zookeeper://127.0.0.1:2181"))
 	fmt.Println(g.SayHello(context.Background(), "world"))
 }

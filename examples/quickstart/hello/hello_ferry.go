@@ -37,6 +37,24 @@ func ExportGreeter(s *ferry.Server, impl Greeter, opts ...ferry.Option) error {
 	return s.Export(GreeterService, impl, opts...)
 }
 
+// MustReferGreeter is ReferGreeter for a program that cannot do without the service: it panics on an error.
+func MustReferGreeter(c *ferry.Client, opts ...ferry.Option) Greeter {
+	s, err := ReferGreeter(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeGreeter is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeGreeter(registry string, impl Greeter, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportGreeter(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterGreeterTypes makes the classes that com.example.quickstart.Greeter exchanges, and the errors of this package, known to t.
 // ReferGreeter and ExportGreeter do so themselves.
 func RegisterGreeterTypes(t *serialize.Types) error {
@@ -217,9 +235,8 @@ func (a *greeterSayHelloReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *greeterSayHelloReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Greeting](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -239,23 +256,35 @@ func (v *Greeting) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Greeting) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classGreeting))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classGreeting)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.Text = r.String()
-		case 1:
-			v.Provider = r.String()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Greeting) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Text = r.String()
+	case 1:
+		v.Provider = r.String()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.

@@ -19,9 +19,10 @@ import (
 	"github.com/ferryrpc/ferry/serialize/msgpack"
 )
 
-// The msgpack library keeps a goroutine for each type that it has read on its own.
+// The msgpack library keeps a goroutine for each type that it has read on its own; gnet, which package ferry brings along,
+// starts some before main.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/vmihailenco/msgpack/v5.cachedValue.func1"))
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("github.com/vmihailenco/msgpack/v5.cachedValue.func1"))
 }
 
 // loopback carries a call to impl and back as bytes of one format, as a protocol does.

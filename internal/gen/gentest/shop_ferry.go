@@ -40,6 +40,24 @@ func ExportShop(s *ferry.Server, impl Shop, opts ...ferry.Option) error {
 	return s.Export(ShopService, impl, append([]ferry.Option{ferry.Param("version", "1.0.0"), ferry.Param("timeout", "3s")}, opts...)...)
 }
 
+// MustReferShop is ReferShop for a program that cannot do without the service: it panics on an error.
+func MustReferShop(c *ferry.Client, opts ...ferry.Option) Shop {
+	s, err := ReferShop(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeShop is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeShop(registry string, impl Shop, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportShop(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterShopTypes makes the classes that com.example.shop.Shop exchanges, and the errors of this package, known to t.
 // ReferShop and ExportShop do so themselves.
 func RegisterShopTypes(t *serialize.Types) error {

@@ -50,6 +50,24 @@ func ExportChat(s *ferry.Server, impl Chat, opts ...ferry.Option) error {
 	return s.Export(ChatService, impl, opts...)
 }
 
+// MustReferChat is ReferChat for a program that cannot do without the service: it panics on an error.
+func MustReferChat(c *ferry.Client, opts ...ferry.Option) Chat {
+	s, err := ReferChat(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeChat is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeChat(registry string, impl Chat, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportChat(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterChatTypes makes the classes that ferry.test.Chat exchanges, and the errors of this package, known to t.
 // ReferChat and ExportChat do so themselves.
 func RegisterChatTypes(*serialize.Types) error { return nil }

@@ -19,7 +19,8 @@ import (
 	"github.com/ferryrpc/ferry/serialize/protobuf"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// gnet, which package ferry brings along, starts goroutines before main.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 // random returns a message whose fields are there or not by chance.
 func random(r *rand.Rand, depth int) *prototest.Everything {

@@ -39,13 +39,34 @@ func ExportRelay(s *ferry.Server, impl Relay, opts ...ferry.Option) error {
 	return s.Export(RelayService, impl, opts...)
 }
 
+// MustReferRelay is ReferRelay for a program that cannot do without the service: it panics on an error.
+func MustReferRelay(c *ferry.Client, opts ...ferry.Option) Relay {
+	s, err := ReferRelay(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeRelay is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeRelay(registry string, impl Relay, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportRelay(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterRelayTypes makes the classes that com.example.Relay exchanges, and the errors of this package, known to t.
 // ReferRelay and ExportRelay do so themselves.
 func RegisterRelayTypes(t *serialize.Types) error {
 	if err := t.Add("com.example.Page", (*Page)(nil)); err != nil {
 		return err
 	}
-	return t.Add("com.example.accounts.User", (*gentest.User)(nil))
+	if err := t.Add("com.example.accounts.User", (*gentest.User)(nil)); err != nil {
+		return err
+	}
+	return t.Add("com.example.shop.Line", (*gentest.Line)(nil))
 }
 
 // NewRelay returns a client that makes its calls through in.
@@ -83,7 +104,7 @@ var relayMethods [2]protocol.Method
 func newRelayMethods() []*protocol.Method {
 	relayMethods = [2]protocol.Method{
 		{
-			Service: "com.example.Relay", Name: "forward", Descriptor: "Lcom/example/accounts/User;Ljava/lang/Object;", Return: "Ljava/util/Map;", Index: 0,
+			Service: "com.example.Relay", Name: "forward", Descriptor: "Lcom/example/accounts/User;Lcom/example/shop/Line;", Return: "Ljava/util/Map;", Index: 0,
 			New: newRelayForwardCall, Free: freeRelayForwardCall, Clone: cloneRelayForwardCall, Serve: serveRelayForwardCall,
 		},
 		{

@@ -37,6 +37,24 @@ func ExportOrders(s *ferry.Server, impl Orders, opts ...ferry.Option) error {
 	return s.Export(OrdersService, impl, append([]ferry.Option{ferry.Param("group", "blue"), ferry.Param("version", "2.0")}, opts...)...)
 }
 
+// MustReferOrders is ReferOrders for a program that cannot do without the service: it panics on an error.
+func MustReferOrders(c *ferry.Client, opts ...ferry.Option) Orders {
+	s, err := ReferOrders(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeOrders is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeOrders(registry string, impl Orders, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportOrders(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterOrdersTypes makes the classes that com.example.Orders exchanges, and the errors of this package, known to t.
 // ReferOrders and ExportOrders do so themselves.
 func RegisterOrdersTypes(t *serialize.Types) error {

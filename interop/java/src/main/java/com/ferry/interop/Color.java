@@ -1,0 +1,6 @@
+package com.ferry.interop;
+
+/** An enum. */
+public enum Color {
+    RED, GREEN, BLUE
+}
