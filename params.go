@@ -103,6 +103,8 @@ func (x *Extensions) check(u *url.URL, i *protocol.Interface) error {
 		case dotted && len(i.Methods) == 0 && slices.Contains(known, name):
 		case dotted && slices.Contains(known, name):
 			return unknown("method", method, methodNames(i), fmt.Sprintf("parameter %s: %s", key, i.Name))
+		case dotted && hasMethod(i, method):
+			return unknown("parameter", name, known, "method "+method)
 		default:
 			return unknown("parameter", key, known, "")
 		}

@@ -113,7 +113,7 @@ func (r *running) providers(i *protocol.Interface) func(context.Context, *url.UR
 		if err != nil {
 			return nil, err
 		}
-		filters, err := r.x.ReferenceFilters.OpenAll(r.env, u)
+		filters, err := r.x.ReferenceFilters.OpenAll(r.env, r.knownFilters(u))
 		if err != nil {
 			return nil, err
 		}
@@ -123,6 +123,20 @@ func (r *running) providers(i *protocol.Interface) func(context.Context, *url.UR
 		}
 		return filtered{ref, protocol.Chain(ref, filters...)}, nil
 	}
+}
+
+// knownFilters leaves out filters that a provider asks for and that this process does not have; the consumer's own names
+// were checked when it referred to the service.
+func (r *running) knownFilters(u *url.URL) *url.URL {
+	var known []string
+	for _, name := range url.SplitList(u.Param("reference.filter")) {
+		if bare := strings.TrimPrefix(name, "-"); bare == "default" || r.x.ReferenceFilters.Has(bare) {
+			known = append(known, name)
+			continue
+		}
+		r.env.Log().Warn("ferry: a provider asks for a filter that is not known here", "service", u.Service(), "address", u.Address(), "filter", name)
+	}
+	return u.With("reference.filter", strings.Join(known, ","))
 }
 
 // filtered is a provider's Reference behind its filters.

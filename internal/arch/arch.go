@@ -27,8 +27,8 @@ func rules() []rule {
 		{"zkembed", nil},
 		{"internal/zktest", []string{"zkembed"}},
 		{"internal/zk", []string{"url"}},
-		{"internal/gen/*", []string{"*"}}, // generated code that the generator's tests compile
-		{"internal/gen", nil},
+		{"internal/gen/*", []string{"*"}},       // generated code that the generator's tests compile
+		{"internal/gen", []string{"serialize"}}, // the naming rule for Java
 		{"internal/*", nil},
 		{"extension", []string{"url"}},
 		{"protocol", []string{"url"}},

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/ferryrpc/ferry/serialize"
 )
 
 // markedClass makes a class of a struct with //ferry:class or //ferry:error.
@@ -130,7 +132,7 @@ func (b *builder) readFields(c *class) {
 		rename func(string) string
 		into   *[]field
 	}{
-		{"java", lowerFirst, &c.fields},
+		{"java", serialize.JavaName, &c.fields},
 		{"msgpack", func(s string) string { return s }, &c.msgpack},
 	} {
 		r := &fieldReader{b: b, owner: c.obj.Name(), tag: way.tag, rename: way.rename, depth: map[string]int{}, seen: seen}

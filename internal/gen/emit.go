@@ -2,6 +2,7 @@ package gen
 
 import (
 	"cmp"
+	"github.com/ferryrpc/ferry/serialize"
 	"go/types"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func (p *pkg) checkDeclared(content []byte, f *file) error {
 
 // emitService prints everything for one service.
 func emitService(pr *printer, p *pkg, s *service) {
-	name, low := s.obj.Name(), lowerFirst(s.obj.Name())
+	name, low := s.obj.Name(), serialize.JavaName(s.obj.Name())
 	protocol := pr.use(protocolPkg, "protocol")
 	ferry := pr.use(module, "ferry")
 
@@ -166,10 +167,12 @@ func (p *pkg) registered(s *service) []*class {
 	return out
 }
 
-func callName(s *service, m *method) string { return lowerFirst(s.obj.Name()) + m.name + "Call" }
+func callName(s *service, m *method) string {
+	return serialize.JavaName(s.obj.Name()) + m.name + "Call"
+}
 
 func rowName(s *service, m *method, kind string) string {
-	return lowerFirst(s.obj.Name()) + m.name + kind
+	return serialize.JavaName(s.obj.Name()) + m.name + kind
 }
 
 // params prints a method's parameter list.

@@ -3,12 +3,14 @@ package gen
 import (
 	"strconv"
 	"strings"
+
+	"github.com/ferryrpc/ferry/serialize"
 )
 
 // emitClientMethod prints one method of the typed client: a call object from the pool, the arguments, Invoke, back.
 func emitClientMethod(pr *printer, s *service, m *method) {
 	call := callName(s, m)
-	pr.P("func (c *%sClient) %s(%s) %s {", lowerFirst(s.obj.Name()), m.name, params(pr, m), results(pr, m))
+	pr.P("func (c *%sClient) %s(%s) %s {", serialize.JavaName(s.obj.Name()), m.name, params(pr, m), results(pr, m))
 	pr.P("k := take%s()", upperFirst(call))
 	var left, right []string
 	for i := range m.args {
@@ -35,7 +37,7 @@ func emitClientMethod(pr *printer, s *service, m *method) {
 // emitTable prints the methods of a service. The table has no initialiser of its own: its functions refer to it, and
 // Go would call that a cycle.
 func emitTable(pr *printer, s *service) {
-	name, low, protocol := s.obj.Name(), lowerFirst(s.obj.Name()), pr.use(protocolPkg, "protocol")
+	name, low, protocol := s.obj.Name(), serialize.JavaName(s.obj.Name()), pr.use(protocolPkg, "protocol")
 	pr.P("// %sMethods are the methods of %sService by index, filled while the package is initialised.", low, name)
 	pr.P("var %sMethods [%d]%s.Method\n", low, len(s.methods), protocol)
 	pr.P("func new%sMethods() []*%s.Method {", name, protocol)
@@ -77,9 +79,9 @@ func emitCall(pr *printer, s *service, m *method, index int) {
 	pr.P("if !ok {\nk = new(%s)\n}", call)
 	pr.P("k.args.call = k")
 	if m.reply != nil {
-		pr.P("k.Method, k.Args, k.Reply = &%sMethods[%d], &k.args, &k.reply", lowerFirst(s.obj.Name()), index)
+		pr.P("k.Method, k.Args, k.Reply = &%sMethods[%d], &k.args, &k.reply", serialize.JavaName(s.obj.Name()), index)
 	} else {
-		pr.P("k.Method, k.Args = &%sMethods[%d], &k.args", lowerFirst(s.obj.Name()), index)
+		pr.P("k.Method, k.Args = &%sMethods[%d], &k.args", serialize.JavaName(s.obj.Name()), index)
 	}
 	pr.P("return k\n}\n")
 

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"flag"
+	"github.com/ferryrpc/ferry/serialize"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,11 +136,11 @@ func TestStaleOutput(t *testing.T) {
 	require.Contains(t, string(files[0].Content), "func NewGreeter(")
 }
 
-func TestLowerFirst(t *testing.T) {
+func TestNamesAreJavas(t *testing.T) {
 	for in, want := range map[string]string{"SayHello": "sayHello", "ID": "id", "IDs": "ids", "URLPath": "urlPath", "UserID": "userID", "X": "x",
 		"HTTP2Server": "http2Server", "Ünï": "ünï", "already": "already", "": ""} {
-		require.Equal(t, want, lowerFirst(in))
-		require.Equal(t, hessian2.FieldName(in), lowerFirst(in))
+		require.Equal(t, want, serialize.JavaName(in))
+		require.Equal(t, hessian2.FieldName(in), serialize.JavaName(in))
 	}
 }
 

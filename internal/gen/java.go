@@ -116,21 +116,6 @@ func isAny(t types.Type) bool {
 	return ok && i.NumMethods() == 0 && !i.IsComparable()
 }
 
-// lowerFirst gives a Go name the form that Java names have: SayHello is sayHello, ID is id, URLPath is urlPath, IDs is
-// ids. It is the rule of hessian2.FieldName.
-func lowerFirst(name string) string {
-	r := []rune(name)
-	n := 0
-	for n < len(r) && unicode.IsUpper(r[n]) {
-		n++
-	}
-	rest := string(r[n:])
-	if n > 1 && n < len(r) && unicode.IsLower(r[n]) && rest != "s" {
-		n-- // the last capital begins the next word
-	}
-	return strings.ToLower(string(r[:n])) + string(r[n:])
-}
-
 // javaName is the reverse of javaDescriptor.
 func javaName(descriptor string) string {
 	if rest, ok := strings.CutPrefix(descriptor, "["); ok {

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"cmp"
+	"github.com/ferryrpc/ferry/serialize"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -151,7 +152,7 @@ func (b *builder) unknownType(e ast.Expr, want string) string {
 func (b *builder) readMethod(s *service, fn *types.Func, pos token.Pos, ds []directive, syntax *ast.FuncType) {
 	before := len(b.errs)
 	sig := fn.Type().(*types.Signature)
-	m := &method{name: fn.Name(), wire: lowerFirst(fn.Name()), pos: pos}
+	m := &method{name: fn.Name(), wire: serialize.JavaName(fn.Name()), pos: pos}
 	_, m.oneway = find(ds, "oneway")
 	_, m.idempotent = find(ds, "idempotent")
 	at := positions(syntax, pos)

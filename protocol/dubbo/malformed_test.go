@@ -74,7 +74,7 @@ func TestHostileAttachments(t *testing.T) {
 		"huge list":       {"H\x01aXI\x7f\xff\xff\xff", 40, nil},
 		"huge text":       {"H\x01aS\xff\xff", 40, nil},
 		"itself":          {"H\x01aQ\x90\x01k\x01vZ", 20, protocol.Attachments{"k", "v"}},
-		"values of kinds": {"H\x01aT\x01b\x91\x01c\x5d\x02\x01d\x79\x01x\x01eN\x01fd\x00\x00\x00\x00\x00\x00\x00\x05Z", 20, protocol.Attachments{"a", "true", "b", "1", "c", "2"}},
+		"values of kinds": {"H\x01aT\x01b\x91\x01c\x5d\x02\x01d\x79\x01x\x01eN\x01fJ\x00\x00\x00\x00\x00\x00\x00\x05Z", 20, protocol.Attachments{"a", "true", "b", "1", "c", "2", "f", "5"}},
 		"timeout is text": {"H\x07timeout\x04soonZ", 20, protocol.Attachments{"timeout", "soon"}},
 		"timeout is huge": {"H\x07timeout\x149999999999999999999Z", 40, nil},
 		"rubbish behind":  {"HZrubbish", 20, nil},

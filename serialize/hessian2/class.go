@@ -2,9 +2,9 @@ package hessian2
 
 import (
 	"slices"
-	"strings"
 	"sync/atomic"
-	"unicode"
+
+	"github.com/ferryrpc/ferry/serialize"
 )
 
 // maxLayouts is how many foreign field orders a Class remembers; maxLayoutBytes is the longest definition among them.
@@ -77,17 +77,5 @@ func (c *Class) index(field []byte) int16 {
 	return int16(slices.IndexFunc(c.Fields, func(s string) bool { return s == string(field) }))
 }
 
-// FieldName returns the Java name of a Go field or method: capitals at the front become small, as far as they are one word.
-// ID is id, URLPath is urlPath, IDs is ids, UserID is userID.
-func FieldName(goName string) string {
-	name := []rune(goName)
-	n := 0
-	for n < len(name) && unicode.IsUpper(name[n]) {
-		n++
-	}
-	rest := string(name[n:])
-	if n > 1 && n < len(name) && unicode.IsLower(name[n]) && rest != "s" {
-		n-- // the last capital begins the next word
-	}
-	return strings.ToLower(string(name[:n])) + string(name[n:])
-}
+// FieldName returns the Java name of a Go field; see serialize.JavaName.
+func FieldName(goName string) string { return serialize.JavaName(goName) }

@@ -1,0 +1,153 @@
+package com.ferry.interop;
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.Comparator;
+import java.util.function.Supplier;
+
+/**
+ * Calls a provider as its standard input says, a command a line, and says for each cell whether it went well:
+ *
+ * <pre>
+ * types          CELL types/aBoolean OK     for each method of Types, then DONE
+ * calls          the same for the kinds of calls
+ * who            WHO application            one call
+ * loop           starts calling without a pause
+ * stop           LOOP calls failures providers last-failure
+ * </pre>
+ *
+ * <p>Words: url=dubbo://host:port or registry=zookeeper://host:port, application=name.
+ */
+public final class Consumer {
+    private Consumer() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        References refs = new References(new Setup(args));
+        Loop loop = null;
+        Setup.say("READY");
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            switch (line.trim()) {
+                case "types":
+                    types(refs.types());
+                    Setup.say("DONE");
+                    break;
+                case "calls":
+                    new CallCells(refs).run();
+                    Setup.say("DONE");
+                    break;
+                case "who":
+                    cell("who", () -> Setup.say("WHO " + refs.calls().who()));
+                    Setup.say("DONE");
+                    break;
+                case "loop":
+                    loop = new Loop(refs.calls());
+                    loop.start();
+                    Setup.say("DONE");
+                    break;
+                case "stop":
+                    Setup.say("LOOP " + loop.end());
+                    Setup.say("DONE");
+                    break;
+                default:
+                    Setup.say("DONE unknown command " + line);
+            }
+        }
+        System.exit(0);
+    }
+
+    /** What a cell does; anything thrown is its failure. */
+    interface Check {
+        void run() throws Throwable;
+    }
+
+    static void cell(String name, Check check) {
+        try {
+            check.run();
+            Setup.say("CELL " + name + " OK");
+        } catch (Throwable e) {
+            Setup.say("CELL " + name + " FAIL " + describe(e));
+        }
+    }
+
+    static String describe(Throwable e) {
+        StringBuilder b = new StringBuilder();
+        for (int i = 0; e != null && i < 4; i++, e = e.getCause()) {
+            String text = String.valueOf(e.getMessage());
+            b.append(i == 0 ? "" : " <- ").append(e.getClass().getName()).append(": ").append(text, 0, Math.min(text.length(), 700));
+        }
+        return b.toString();
+    }
+
+    static void want(Object want, Object got) {
+        if (!Samples.same(want, got)) {
+            throw new AssertionError("got " + Samples.show(got) + ", not " + Samples.show(want));
+        }
+    }
+
+    private static void types(Types types) {
+        Method[] methods = Types.class.getMethods();
+        Arrays.sort(methods, Comparator.comparing(Method::getName));
+        for (Method m : methods) {
+            Map<String, Supplier<Object>> samples = Samples.of(m.getName());
+            cell("types/" + m.getName(), () -> {
+                if (samples.isEmpty()) {
+                    throw new AssertionError("no samples");
+                }
+                StringBuilder bad = new StringBuilder();
+                for (Map.Entry<String, Supplier<Object>> s : samples.entrySet()) {
+                    try {
+                        want(s.getValue().get(), m.invoke(types, s.getKey(), s.getValue().get()));
+                    } catch (Throwable e) {
+                        bad.append("[").append(s.getKey()).append("] ").append(describe(e instanceof InvocationTargetException ? e.getCause() : e)).append(" ");
+                    }
+                }
+                if (bad.length() > 0) {
+                    throw new AssertionError(bad.toString());
+                }
+            });
+        }
+    }
+
+    /** Calls one after the other and counts. */
+    private static final class Loop extends Thread {
+        private final Calls calls;
+        private final Map<String, Integer> providers = new TreeMap<>();
+        private volatile boolean stop;
+        private int made;
+        private int failed;
+        private String last = "";
+
+        Loop(Calls calls) {
+            this.calls = calls;
+            setDaemon(true);
+        }
+
+        @Override
+        public void run() {
+            while (!stop) {
+                made++;
+                try {
+                    providers.merge(calls.who(), 1, Integer::sum);
+                    Thread.sleep(1);
+                } catch (Exception e) {
+                    failed++;
+                    last = describe(e);
+                }
+            }
+        }
+
+        String end() throws InterruptedException {
+            stop = true;
+            join(20000);
+            return made + " " + failed + " " + providers.toString().replace(" ", "") + " " + last;
+        }
+    }
+}
