@@ -37,7 +37,7 @@ func Builtin() *Extensions {
 	x.addClusters()
 	x.addBalancers()
 	x.addFilters()
-	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{},
+	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{}, cluster.MockParams{}, cluster.TagParams{},
 		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, monitor.ReporterParams{}} {
 		x.Declare(sample)
 	}
@@ -48,6 +48,7 @@ func Builtin() *Extensions {
 func (x *Extensions) kinds() {
 	x.Protocols.Kind = "protocol"
 	x.Registries.Kind = "registry"
+	x.Mocks.Kind, x.Mocks.Key = "mock", "mock"
 	x.Clusters.Kind, x.Clusters.Key, x.Clusters.Default = "cluster", "cluster", "failover"
 	x.Balancers.Kind, x.Balancers.Key, x.Balancers.Default = "balancer", "loadbalance", "random"
 	x.Transports.Kind, x.Transports.Key, x.Transports.Default = "transport", "transport", "net"

@@ -37,6 +37,7 @@ type Client struct {
 	closed     bool
 	running    *running
 	registries map[string]registry.Registry
+	bulletins  map[registry.Registry]*bulletin
 	references []*Reference
 }
 
@@ -105,6 +106,7 @@ func (c *Client) start() (*running, error) {
 		}
 		c.running, c.Extensions = r, r.x
 		c.registries = map[string]registry.Registry{}
+		c.bulletins = map[registry.Registry]*bulletin{}
 	}
 	return c.running, nil
 }
@@ -203,6 +205,18 @@ func (c *Client) registry(r *running, u *url.URL, application string) (registry.
 		c.registries[key] = reg
 	}
 	return reg, err
+}
+
+// bulletin returns the texts of a registry, which all references share; nil for one without.
+func (c *Client) bulletin(reg registry.Registry) *bulletin {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.bulletins[reg]
+	if !ok {
+		b = newBulletin(reg)
+		c.bulletins[reg] = b
+	}
+	return b
 }
 
 // Close ends all references, registries and connections. Calls in flight may finish for as long as shutdown says.

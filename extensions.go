@@ -25,6 +25,8 @@ type Extensions struct {
 	ClusterFilters   extension.Point[protocol.Filter] // parameter filter
 	ReferenceFilters extension.Point[protocol.Filter] // parameter reference.filter
 	ServiceFilters   extension.Point[protocol.Filter] // parameter service.filter
+	// Mocks are stand-ins for services, by the name that the parameter mock gives; Extensions.Mock adds one.
+	Mocks extension.Point[protocol.Invoker]
 
 	// Types maps Java class names to Go types for all formats.
 	Types *serialize.Types

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ferryrpc/ferry/exchange"
+	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/url"
 )
@@ -109,7 +111,10 @@ func (x *Extensions) check(u *url.URL, i *protocol.Interface) error {
 			return unknown("parameter", key, known, "")
 		}
 	}
-	return x.checkNames(u, known)
+	if err := x.checkNames(u, known); err != nil {
+		return err
+	}
+	return x.checkFormats()
 }
 
 // checkNames finds misspelt names before anything is opened; known are the parameters. A method's own (sayHello.cluster)
@@ -125,6 +130,26 @@ func (x *Extensions) checkNames(u *url.URL, known []string) error {
 		if names := lists[name]; names != nil && value != "" && !slices.Contains(names, value) {
 			return unknown("value", value, names, "parameter "+key)
 		}
+	}
+	return nil
+}
+
+// checkFormats refuses formats that a frame could not tell apart: it has five bits for their ids. One that wants
+// parameters of its own is looked at when it is opened with them.
+func (x *Extensions) checkFormats() error {
+	byID := map[byte]string{}
+	for _, name := range x.Serializers.Names() {
+		s, err := x.Serializers.OpenNamed(extension.Env{}, name, &url.URL{})
+		if err != nil {
+			continue
+		}
+		switch other, taken := byID[s.ID()]; {
+		case s.ID() > exchange.MaskID:
+			return fmt.Errorf("serialization %s has the id %d, a frame has room for 0 to %d", name, s.ID(), exchange.MaskID)
+		case taken:
+			return fmt.Errorf("serializations %s and %s have the same id %d", other, name, s.ID())
+		}
+		byID[s.ID()] = name
 	}
 	return nil
 }
@@ -178,9 +203,9 @@ func methodNames(i *protocol.Interface) []string {
 func dubboKeys() []string {
 	return []string{"anyhost", "pid", "revision", "release", "dubbo", "side", "category", "deprecated", "methods", "generic", "bind.port",
 		"metadata-type", "service-name-mapping", "qos.enable", "qos.port", "qos.accept.foreign.ip", "owner", "organization", "module",
-		"environment", "logger", "monitor", "stub", "local", "mock", "cache", "validation", "async", "sent", "callbacks", "onconnect",
+		"environment", "logger", "monitor", "stub", "local", "cache", "validation", "async", "sent", "callbacks", "onconnect",
 		"ondisconnect", "codec", "dispatcher", "threadpool", "threadname", "corethreads", "alive", "iothreads", "buffer", "charset", "layer",
-		"simplified", "register-mode", "registry-type", "migration.step", "init", "default", "scope", "injvm", "provided-by", "dubbo.tag",
+		"simplified", "register-mode", "registry-type", "migration.step", "init", "default", "scope", "injvm", "provided-by",
 		"remote.application", "delay", "export", "document", "parameters", "executor-management-mode", "file-cache", "stubevent", "reference.filter",
 		"listener", "exporter.listener", "invoker.listener", "merger", "interfaces", "telnet", "contextpath", "optimizer", "extension"}
 }

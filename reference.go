@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry/cluster"
-	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/proxy"
 	"github.com/ferryrpc/ferry/registry"
@@ -21,9 +20,13 @@ import (
 // safe from any number of goroutines.
 type Reference struct {
 	client    *Client
-	chain     protocol.Invoker // filters around the cluster
-	joined    protocol.Invoker
+	running   *running
+	chain     protocol.Invoker // filters around the mock around the cluster
+	mock      *cluster.Mock
+	joined    atomic.Pointer[joined]
+	retired   []*joined // guarded by rules.mu
 	directory *cluster.Roster
+	rules     *governance
 	url       *url.URL
 	cancel    context.CancelFunc // ends the subscription
 	announced sync.WaitGroup     // the registration under consumers
@@ -40,7 +43,8 @@ func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Referenc
 	if err != nil {
 		return nil, err
 	}
-	ref := &Reference{client: c, url: u}
+	ref := &Reference{client: c, running: r, url: u}
+	ref.rules = newGovernance(ref, r, u)
 	if ref.directory, err = cluster.NewDirectory(cluster.Config{Env: r.env, Consumer: u, Refer: r.providers(i)}); err != nil {
 		return nil, err
 	}
@@ -49,7 +53,9 @@ func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Referenc
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ref.cancel = cancel
-	if err := reg.Subscribe(ctx, u.With("category", "providers,configurators,routers"), ref.directory.Update); err != nil {
+	texts := c.bulletin(reg)
+	ref.rules.watch(texts)
+	if err := reg.Subscribe(ctx, u.With("category", "providers,configurators,routers"), func(s registry.State) { ref.rules.state(texts, s) }); err != nil {
 		return nil, errors.Join(err, ref.Close())
 	}
 	if err := ref.wait(); err != nil {
@@ -59,26 +65,27 @@ func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Referenc
 	return ref, nil
 }
 
-// join puts balancer, cluster and filters around the directory.
+// join puts balancer, cluster, mock and filters around the directory.
 func (ref *Reference) join(r *running, u *url.URL) error {
-	fallback, err := r.x.Balancers.Open(r.env, u)
+	if err := ref.reconfigure(u); err != nil {
+		return err
+	}
+	config, err := r.mockConfig(u)
 	if err != nil {
 		return err
 	}
-	balancer := loadbalance.ByURL(func(u *url.URL) (loadbalance.Balancer, error) { return r.x.Balancers.Open(r.env, u) },
-		fallback, func(err error) {
-			r.env.Log().Warn("ferry: balancer of a provider", "service", u.Service(), "cause", err)
-		})
-	cl, err := r.x.Clusters.Open(r.env, u)
-	if err != nil {
+	in := protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error { return ref.joined.Load().Invoke(ctx, c) })
+	if ref.mock, err = cluster.NewMock(in, config, u); err != nil {
+		return err
+	}
+	if err := ref.rules.route(); err != nil {
 		return err
 	}
 	filters, err := r.x.ClusterFilters.OpenAll(r.env, u)
 	if err != nil {
 		return err
 	}
-	ref.joined = cl.Join(ref.directory, balancer)
-	ref.chain = protocol.Chain(ref.joined, filters...)
+	ref.chain = protocol.Chain(ref.mock, filters...)
 	return ref.proxy(r, u)
 }
 
@@ -173,6 +180,9 @@ func (ref *Reference) wait() error {
 	if err := ref.directory.Ready(ctx); err != nil {
 		return fmt.Errorf("%w (check=false starts without)", err)
 	}
+	ctx, cancel = context.WithTimeout(ctx, longestRules)
+	defer cancel()
+	ref.rules.wait(ctx)
 	return nil
 }
 
@@ -207,11 +217,9 @@ func (ref *Reference) Close() error {
 		if ref.cancel != nil {
 			ref.cancel()
 		}
+		ref.rules.close()
 		ref.announced.Wait()
-		if closer, ok := ref.joined.(io.Closer); ok {
-			err = closer.Close()
-		}
-		err = errors.Join(err, ref.directory.Close())
+		err = errors.Join(ref.closeJoined(), ref.directory.Close())
 		ref.client.forget(ref)
 	})
 	return err

@@ -39,21 +39,27 @@ type failover struct{ core }
 
 func (x *failover) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
-	p := x.plan(s, c.Method)
-	t := x.choose(s, p, c, nil)
-	if t == nil {
-		return s.noProvider(c)
+	for {
+		p := x.plan(s, c.Method)
+		t := x.choose(s, p, c, nil)
+		if t == nil {
+			return s.noProvider(c)
+		}
+		h := s.home
+		h.budget.call()
+		c.Attempt, c.Attempts = 1, p.attempts
+		start := h.now()
+		err := x.attempt(ctx, h, c, t, start)
+		if err == nil {
+			return nil
+		}
+		if n := x.moved(s, c, err); n != nil {
+			s = n
+			continue
+		}
+		r := repeat{core: &x.core, s: s, p: p, c: c, begun: start}
+		return r.run(ctx, t, err)
 	}
-	h := s.home
-	h.budget.call()
-	c.Attempt, c.Attempts = 1, p.attempts
-	start := h.now()
-	err := x.attempt(ctx, h, c, t, start)
-	if err == nil {
-		return nil
-	}
-	r := repeat{core: &x.core, s: s, p: p, c: c, begun: start}
-	return r.run(ctx, t, err)
 }
 
 // repeat is the rest of a call whose first attempt failed.

@@ -22,8 +22,10 @@ import (
 //	           failed (or unknown, for good)
 type member struct {
 	key      string
-	raw      *url.URL // the registry's entry; nil when it is to be merged again
-	url      *url.URL
+	raw      *url.URL            // the registry's entry
+	url      *url.URL            // consumer, provider and overrides merged
+	merged   int                 // the Roster's configured when it was
+	tagged   bool                // has a tag of its own
 	target   *loadbalance.Target // its Ref is nil until the member is open
 	waiting  bool                // queued or opening
 	left     bool                // no longer wanted

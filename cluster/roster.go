@@ -54,21 +54,23 @@ type Roster struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	mu       sync.Mutex // guards the following
-	closed   bool
-	state    registry.State
-	heard    bool      // state is set
-	kept     bool      // state lists nobody, members are of an earlier one
-	members  []*member // in the order of the list
-	leaving  []*member // no longer listed, but still called until their successors are open
-	merger   merger
-	problem  error     // why the last reference could not be opened
-	stale    bool      // members were opened that the list does not have yet
-	listedAt time.Time // when the list was made
-	queue    []*member
-	opening  int  // openers running
-	watching bool // the watcher runs
-	changed  chan struct{}
+	mu         sync.Mutex // guards the following
+	closed     bool
+	state      registry.State
+	heard      bool      // state is set
+	configured int       // how often Configure was called
+	disabled   int       // listed providers that an override takes out
+	kept       bool      // state lists nobody, members are of an earlier one
+	members    []*member // in the order of the list
+	leaving    []*member // no longer listed, but still called until their successors are open
+	merger     merger
+	problem    error     // why the last reference could not be opened
+	stale      bool      // members were opened that the list does not have yet
+	listedAt   time.Time // when the list was made
+	queue      []*member
+	opening    int  // openers running
+	watching   bool // the watcher runs
+	changed    chan struct{}
 }
 
 // inForce is the list with the routers, so that List needs one load.
@@ -120,34 +122,47 @@ func (d *Roster) Update(state registry.State) {
 	if d.closed {
 		return
 	}
-	wanted := d.wantedLocked(state)
-	if len(wanted) == 0 && state.Err != nil && state.Source != registry.Live {
+	listed := slices.DeleteFunc(slices.Clone(state.URLs), func(u *url.URL) bool { return !isProvider(u) })
+	if len(listed) == 0 && state.Err != nil && state.Source != registry.Live {
 		d.state.Err = state.Err // nothing is known, which is not the same as nobody there
 		d.publishLocked()
 		return
 	}
 	d.state, d.heard = state, true
-	d.kept = len(wanted) == 0 && len(d.members) > 0
+	d.kept = len(listed) == 0 && len(d.members) > 0
 	if d.kept {
 		d.watchLocked()
 	} else {
-		d.applyLocked(wanted)
+		d.applyLocked(d.wantedLocked(listed))
 	}
 	d.publishLocked()
 }
 
-// Configure replaces what changes merged URLs and applies it to the providers that are there.
+// isProvider says whether an entry of a list is a provider's.
+func isProvider(u *url.URL) bool {
+	return registry.Category(u) == registry.Providers && u.Scheme() != "empty" && u.Address() != ""
+}
+
+// Configure replaces what changes merged URLs and applies it to the providers that are there, also to those of a list
+// that is kept. A provider whose URL changes serves with the old one until it is open with the new one, and one that is
+// disabled then (disabled=true or enabled=false) leaves.
 func (d *Roster) Configure(f func(merged *url.URL) *url.URL) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.cfg.Configure = f
-	for _, m := range d.members {
-		m.raw = nil // to be merged again
+	d.configured++
+	if !d.heard || d.closed {
+		return
 	}
-	state, heard := d.state, d.heard
-	d.mu.Unlock()
-	if heard {
-		d.Update(state)
+	listed := d.state.URLs
+	if d.kept {
+		listed = nil
+		for _, m := range d.members {
+			listed = append(listed, m.raw)
+		}
 	}
+	d.applyLocked(d.wantedLocked(listed))
+	d.publishLocked()
 }
 
 // Route replaces the routers.
@@ -158,19 +173,24 @@ func (d *Roster) Route(routers ...Router) {
 	d.publishLocked()
 }
 
-// wantedLocked returns the members that a state asks for, one per address, in the order of the list.
-func (d *Roster) wantedLocked(state registry.State) []*member {
+// wantedLocked returns the members that a list asks for, one per address, in the order of the list.
+func (d *Roster) wantedLocked(listed []*url.URL) []*member {
 	have := make(map[string]*member, len(d.members))
 	for _, m := range d.members {
 		have[m.key] = m
 	}
-	wanted := make([]*member, 0, len(state.URLs))
-	places := make(map[string]int, len(state.URLs))
-	for _, u := range state.URLs {
-		if registry.Category(u) != registry.Providers || u.Scheme() == "empty" || u.Address() == "" {
+	wanted := make([]*member, 0, len(listed))
+	places := make(map[string]int, len(listed))
+	d.disabled = 0
+	for _, u := range listed {
+		if !isProvider(u) {
 			continue
 		}
 		next := d.memberLocked(u, have)
+		if next.url.Param("disabled") == "true" || next.url.Param("enabled") == "false" {
+			d.disabled++
+			continue
+		}
 		i, twice := places[next.key]
 		if !twice {
 			places[next.key] = len(wanted)
@@ -185,14 +205,14 @@ func (d *Roster) wantedLocked(state registry.State) []*member {
 // memberLocked returns the member for a provider's entry: the one that is there if the entry did not change.
 func (d *Roster) memberLocked(u *url.URL, have map[string]*member) *member {
 	key := u.Scheme() + "://" + u.Address() + "/" + u.Service()
-	if old := have[key]; old != nil && old.raw != nil && old.raw.Equal(u) {
+	if old := have[key]; old != nil && old.merged == d.configured && old.raw.Equal(u) {
 		return old
 	}
 	merged := d.merger.merge(u)
 	if d.cfg.Configure != nil {
 		merged = d.cfg.Configure(merged)
 	}
-	next := &member{key: key, raw: u, url: merged, target: shape(merged)}
+	next := &member{key: key, raw: u, url: merged, merged: d.configured, tagged: tagged(merged), target: shape(merged)}
 	next.target.Published = u
 	return next
 }
@@ -218,7 +238,7 @@ func (d *Roster) applyLocked(wanted []*member) {
 			w.target.Ref = old.target.Ref
 			old.target, old.url = w.target, w.url
 		}
-		old.raw = w.raw
+		old.raw, old.merged = w.raw, w.merged
 		wanted[i] = old
 	}
 	for _, m := range d.members { // in order, not by the map
@@ -247,7 +267,7 @@ func (d *Roster) publishLocked() {
 		s.listing.at = time.Now()
 	}
 	for _, u := range d.state.URLs {
-		if registry.Category(u) == registry.Providers && u.Scheme() != "empty" {
+		if isProvider(u) {
 			s.listing.given++
 		}
 	}
@@ -255,6 +275,8 @@ func (d *Roster) publishLocked() {
 		s.listing.given = len(d.members)
 	}
 	s.Removed = d.removedLocked()
+	s.tagged = slices.ContainsFunc(d.members, func(m *member) bool { return m.tagged }) ||
+		slices.ContainsFunc(d.leaving, func(m *member) bool { return m.tagged })
 	d.home.split(s, listed)
 	d.current.Store(&inForce{s, d.cfg.Routers})
 	close(d.changed)
@@ -276,12 +298,12 @@ func (d *Roster) listedLocked() []*loadbalance.Target {
 		switch {
 		case m.target.Ref != nil:
 			out = append(out, m.target)
+		case leaving[m.key] != nil: // also when it cannot be opened, since then its parameters are bad and the old ones were not
+			old := leaving[m.key]
+			out = append(out, old.target)
+			stay[old] = true
 		case m.waiting:
 			waiting = true
-			if old := leaving[m.key]; old != nil {
-				out = append(out, old.target)
-				stay[old] = true
-			}
 		}
 	}
 	if len(out) == 0 && waiting { // a wholly new list: the old one serves until one of the new can
@@ -316,7 +338,7 @@ func (d *Roster) removedLocked() []Removal {
 			failed++
 		}
 	}
-	for _, r := range []Removal{{"unknown protocol", unknown}, {"failure to open", failed}, {"opening", connecting}} {
+	for _, r := range []Removal{{"unknown protocol", unknown}, {"failure to open", failed}, {"opening", connecting}, {"a configurator", d.disabled}} {
 		if r.Count > 0 {
 			removed = append(removed, r)
 		}

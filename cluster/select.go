@@ -234,11 +234,34 @@ func described(err error, c *protocol.Invocation, t *loadbalance.Target, elapsed
 // once makes the only attempt of clusters that do not repeat.
 func (x *core) once(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
-	t := x.choose(s, x.plan(s, c.Method), c, nil)
-	if t == nil {
-		return s.noProvider(c)
+	for {
+		t := x.choose(s, x.plan(s, c.Method), c, nil)
+		if t == nil {
+			return s.noProvider(c)
+		}
+		err := x.single(ctx, s, c, t)
+		if err == nil {
+			return nil
+		}
+		n := x.moved(s, c, err)
+		if n == nil {
+			return err
+		}
+		s = n
 	}
-	return x.single(ctx, s, c, t)
+}
+
+// moved returns the list to choose from again when a call failed only because its provider left the list between choice
+// and call, or was replaced by one with other parameters: that was no attempt. It returns nil for all other failures.
+func (x *core) moved(s *Snapshot, c *protocol.Invocation, err error) *Snapshot {
+	e := errorOf(err)
+	if e == nil || e.Code != protocol.Closed || e.Outcome != protocol.NotSent {
+		return nil
+	}
+	if n := x.directory.List(c); n != s {
+		return n
+	}
+	return nil
 }
 
 // single makes the only attempt, at t.

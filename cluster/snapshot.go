@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Snapshot struct {
 	Removed []Removal
 
 	aside   []*loadbalance.Target // set aside; probed now and then
+	tagged  bool                  // a provider has a tag of its own
 	listing *listing              // what the registry said; never nil
 	home    *home                 // what all snapshots of a directory share; never nil
 	plans   atomic.Pointer[plans] // one per joined Invoker
@@ -50,7 +52,9 @@ const mostRoutes = 1024
 
 // NewSnapshot returns a snapshot of targets for directories that are not fed by a registry.
 func NewSnapshot(service string, targets ...*loadbalance.Target) *Snapshot {
-	return &Snapshot{Targets: targets, listing: &listing{service: service, given: len(targets), at: time.Now()}, home: newHome(nil, OutlierParams{})}
+	s := &Snapshot{Targets: targets, listing: &listing{service: service, given: len(targets), at: time.Now()}, home: newHome(nil, OutlierParams{})}
+	s.tagged = slices.ContainsFunc(targets, func(t *loadbalance.Target) bool { return tagged(t.Ref.URL()) })
+	return s
 }
 
 // Narrow returns the part of s that keep accepts, or s itself when that is all. The result is kept under by, the name of
@@ -82,8 +86,19 @@ func (s *Snapshot) Narrow(by, key string, keep func(*loadbalance.Target) bool) *
 	return n
 }
 
+// narrowed returns what Narrow computed before, for routers that would have to make keep for it.
+func (s *Snapshot) narrowed(by, key string) (*Snapshot, bool) {
+	known := s.routed.Load()
+	if known == nil {
+		return nil, false
+	}
+	n, ok := (*known)[route{by, key}]
+	return n, ok
+}
+
 func (s *Snapshot) narrow(by string, keep func(*loadbalance.Target) bool) *Snapshot {
-	n := &Snapshot{Targets: filtered(s.Targets, keep), aside: filtered(s.aside, keep), listing: s.listing, home: s.home}
+	n := &Snapshot{Targets: filtered(s.Targets, keep), aside: filtered(s.aside, keep), tagged: s.tagged,
+		listing: s.listing, home: s.home}
 	gone := len(s.Targets) + len(s.aside) - len(n.Targets) - len(n.aside)
 	if gone == 0 {
 		return s

@@ -59,7 +59,7 @@ func benchmarkEcho(b *testing.B, name string, callers int) {
 			for left.Add(-1) >= 0 {
 				f := transport.NewFrame(256)
 				f.B = f.B[:HeaderLen+150]
-				m, err := c.Do(context.Background(), f, 2, 5*time.Second)
+				m, err := c.Do(context.Background(), f, 2, time.Now(), 5*time.Second)
 				if err != nil {
 					b.Error(err)
 					return

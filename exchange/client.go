@@ -48,9 +48,9 @@ func NewClient(address string, p Params, open Opener, refuse func(h Header) *tra
 }
 
 // Do sends a two-way request and returns its answer, whose Body the caller frees. f has HeaderLen bytes free at its
-// front and is taken over. timeout bounds everything from queueing to the answer, and so does ctx. Errors are *Failure.
-func (c *Client) Do(ctx context.Context, f *transport.Frame, serialization byte, timeout time.Duration) (Message, error) {
-	start := time.Now()
+// front and is taken over. timeout, counted from start, bounds everything from queueing to the answer, and so does ctx.
+// Errors are *Failure.
+func (c *Client) Do(ctx context.Context, f *transport.Frame, serialization byte, start time.Time, timeout time.Duration) (Message, error) {
 	cc, h, err := c.prepare(ctx, f, serialization, start, &timeout)
 	if err != nil {
 		f.Free()
@@ -61,8 +61,7 @@ func (c *Client) Do(ctx context.Context, f *transport.Frame, serialization byte,
 }
 
 // OneWay sends a request that gets no answer. It returns when the request is queued; see Do.
-func (c *Client) OneWay(ctx context.Context, f *transport.Frame, serialization byte, timeout time.Duration) error {
-	start := time.Now()
+func (c *Client) OneWay(ctx context.Context, f *transport.Frame, serialization byte, start time.Time, timeout time.Duration) error {
 	cc, h, err := c.prepare(ctx, f, serialization, start, &timeout)
 	if err != nil {
 		f.Free()

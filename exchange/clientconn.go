@@ -181,8 +181,11 @@ func (c *clientConn) Closed(err error) {
 	c.ticker.Stop()
 	c.tickMu.Unlock()
 	c.decoder.free()
-	c.pending.end(fmt.Errorf("connection lost: %w", err))
+	// The connection is out of use before its callers learn of its end: they may call again at once.
+	lost := fmt.Errorf("connection lost: %w", err)
+	c.pending.refuse(lost)
 	c.ended(c, err)
+	c.pending.end(lost)
 	close(c.closed)
 }
 

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ferryrpc/ferry/transport"
 )
@@ -16,6 +17,8 @@ const firstPiece = 32 << 10
 type Message struct {
 	Header
 	Body *transport.Frame
+	// At is when a request arrived, set on the server's side.
+	At time.Time
 }
 
 // messages is told what a decoder finds.
@@ -59,7 +62,7 @@ func (d *decoder) decode(b []byte, to messages) (used int, err error) {
 			return used, nil
 		}
 		if d.body != nil {
-			m := Message{d.head, d.body}
+			m := Message{Header: d.head, Body: d.body}
 			d.body = nil
 			if err := to.message(m); err != nil {
 				return used, err

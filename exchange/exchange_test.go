@@ -77,7 +77,7 @@ func dial(t *testing.T, address string, p Params) *Client {
 }
 
 func call(c *Client, text string, timeout time.Duration) (string, error) {
-	m, err := c.Do(context.Background(), frame(text), 2, timeout)
+	m, err := c.Do(context.Background(), frame(text), 2, time.Now(), timeout)
 	if err != nil {
 		return "", err
 	}
@@ -164,10 +164,10 @@ func TestCancelIsHonouredAtOnce(t *testing.T) {
 	c := dial(t, s.Addr().String(), Params{})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-got; cancel() }()
-	_, err := c.Do(ctx, frame("x"), 2, time.Hour)
+	_, err := c.Do(ctx, frame("x"), 2, time.Now(), time.Hour)
 	require.ErrorIs(t, err, context.Canceled)
 	requireSent(t, err, true)
-	_, err = c.Do(ctx, frame("x"), 2, -1)
+	_, err = c.Do(ctx, frame("x"), 2, time.Now(), -1)
 	requireSent(t, err, false)
 }
 
@@ -177,7 +177,7 @@ func TestContextDeadlineBoundsTheCall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := c.Do(ctx, frame("x"), 2, time.Hour)
+	_, err := c.Do(ctx, frame("x"), 2, time.Now(), time.Hour)
 	require.Error(t, err)
 	require.Less(t, time.Since(start), 5*time.Second)
 }
@@ -186,7 +186,7 @@ func TestOneWayIsHandledAndNotAnswered(t *testing.T) {
 	got := make(chan string, 1)
 	s := serve(t, Params{}, ServerParams{}, func(_ *ServerConn, body string) (string, bool) { got <- body; return "", false })
 	c := dial(t, s.Addr().String(), Params{})
-	require.NoError(t, c.OneWay(context.Background(), frame("event"), 2, patience))
+	require.NoError(t, c.OneWay(context.Background(), frame("event"), 2, time.Now(), patience))
 	require.Equal(t, "event", <-got)
 	require.Zero(t, c.InFlight())
 }
@@ -261,7 +261,7 @@ func TestTooLargeReplyEndsItsCallAtOnceAndNoOther(t *testing.T) {
 func TestTooLargeRequestIsRefusedByTheServer(t *testing.T) {
 	s := serve(t, Params{Payload: 1000}, ServerParams{}, echo)
 	c := dial(t, s.Addr().String(), Params{})
-	m, err := c.Do(context.Background(), frame(string(make([]byte, 1<<20))), 2, patience)
+	m, err := c.Do(context.Background(), frame(string(make([]byte, 1<<20))), 2, time.Now(), patience)
 	require.NoError(t, err)
 	require.Equal(t, BadRequest, m.Status)
 	require.Contains(t, string(m.Body.B), "1048576 bytes, the limit is 1000")
@@ -301,7 +301,7 @@ func TestServerRefusesWhatItHasNoWorkerFor(t *testing.T) {
 	c := dial(t, s.Addr().String(), Params{})
 	status := make(chan byte, 16)
 	send := func() {
-		m, err := c.Do(context.Background(), frame("x"), 2, patience)
+		m, err := c.Do(context.Background(), frame("x"), 2, time.Now(), patience)
 		if err != nil {
 			t.Error(err)
 			status <- 0

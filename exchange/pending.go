@@ -149,6 +149,15 @@ func (p *pending) sweep() {
 	}
 }
 
+// refuse takes no more waits; err is why.
+func (p *pending) refuse(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended == nil {
+		p.ended = err
+	}
+}
+
 // end completes all waits with err and takes no more.
 func (p *pending) end(err error) {
 	var all []*wait

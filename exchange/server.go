@@ -50,7 +50,8 @@ type ServerConn struct {
 	running atomic.Int32 // requests that wait or run
 	heard   atomic.Bool
 	inFrame atomic.Bool
-	silent  int // ticks; only the server's ticker looks at it
+	now     time.Time // of the bytes that are being received
+	silent  int       // ticks; only the server's ticker looks at it
 	slow    int
 
 	ctxMu  sync.Mutex // guards the following
@@ -155,6 +156,7 @@ func (c *ServerConn) Received(b []byte) (int, error) {
 	if !c.heard.Load() {
 		c.heard.Store(true)
 	}
+	c.now = time.Now() // once for all messages in b
 	used, err := c.decoder.decode(b, c)
 	// A message counts as unfinished from its first byte on; each finished one starts the clock again.
 	if in := c.decoder.partial() || used < len(b); in != c.inFrame.Load() {
@@ -176,6 +178,7 @@ func (c *ServerConn) message(m Message) error {
 		m.Body.Free() // an answer to nothing: this side calls nobody
 		return nil
 	}
+	m.At = c.now
 	s := c.server
 	s.requests.Add(1)
 	switch {

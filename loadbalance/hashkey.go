@@ -35,6 +35,21 @@ func appendKey(dst []byte, c *protocol.Invocation, positions []int) []byte {
 	return dst
 }
 
+// AppendArgument appends Java's String.valueOf of argument i of a call, and says whether the call has one.
+func AppendArgument(dst []byte, c *protocol.Invocation, i int) ([]byte, bool) {
+	if c == nil || c.Args == nil {
+		return dst, false
+	}
+	n := c.Args.Len()
+	if g, ok := c.Args.(*protocol.GenericArgs); ok {
+		n = len(g.Args)
+	}
+	if i < 0 || i >= n {
+		return dst, false
+	}
+	return appendKey(dst, c, []int{i}), true
+}
+
 // appendText appends the text that Java's String.valueOf gives for a value or what it points to. Only texts, numbers,
 // truth values and lists of them have one that both languages agree on; others get Go's text, which is the same for
 // equal values.

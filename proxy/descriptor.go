@@ -10,7 +10,15 @@ import (
 
 // Descriptor returns the JVM descriptor of the Java type that a Go type stands for: int64 is J, *int64 is
 // Ljava/lang/Long;, a struct is its Java class (its JavaClassName method, or else its package and name).
-func Descriptor(t reflect.Type) (string, error) {
+func Descriptor(t reflect.Type) (string, error) { return descriptor(t, t, 0) }
+
+// deepest is how many slices and pointers a type may consist of; one that contains itself has no end.
+const deepest = 32
+
+func descriptor(whole, t reflect.Type, depth int) (string, error) {
+	if depth > deepest {
+		return "", fmt.Errorf("%w: %v has no Java type: it has no end", ErrType, whole)
+	}
 	switch t {
 	case reflect.TypeFor[time.Time]():
 		return "Ljava/util/Date;", nil
@@ -21,7 +29,7 @@ func Descriptor(t reflect.Type) (string, error) {
 	}
 	switch t.Kind() {
 	case reflect.Slice, reflect.Array:
-		if _, err := Descriptor(t.Elem()); err != nil {
+		if _, err := descriptor(whole, t.Elem(), depth+1); err != nil {
 			return "", err
 		}
 		return "Ljava/util/List;", nil
@@ -32,18 +40,21 @@ func Descriptor(t reflect.Type) (string, error) {
 			return "Ljava/lang/Object;", nil
 		}
 	case reflect.Struct:
+		if t.Name() == "" {
+			break
+		}
 		return "L" + strings.ReplaceAll(class(t), ".", "/") + ";", nil
 	case reflect.Pointer:
 		if d := scalar(t.Elem().Kind()); d != "" {
 			return boxed(d), nil
 		}
-		return Descriptor(t.Elem())
+		return descriptor(whole, t.Elem(), depth+1)
 	default:
 		if d := scalar(t.Kind()); d != "" {
 			return d, nil
 		}
 	}
-	return "", fmt.Errorf("%w: %v has no Java type", ErrType, t)
+	return "", fmt.Errorf("%w: %v has no Java type", ErrType, whole)
 }
 
 func class(t reflect.Type) string {

@@ -13,8 +13,9 @@ import (
 // but not the caller's classes, or a gateway that takes nothing else. Arguments and reply are converted by the rules of s.
 // It is what the parameter proxy=generic chooses.
 func Generic(in protocol.Invoker, s serialize.Serializer) protocol.Invoker {
+	plain := serialize.Plain(s)
 	slots := protocol.NewSlots(func(m *protocol.Method) *genericMethod {
-		return &genericMethod{call: protocol.NewGenericMethod(m.Service), types: typeNames(m.Descriptor)}
+		return &genericMethod{call: protocol.NewGenericMethod(m.Service), types: typeNames(m.Descriptor), plain: plain}
 	})
 	return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
 		if _, already := c.Args.(*protocol.GenericArgs); already || c.Method.Name == protocol.Echo {
@@ -27,17 +28,14 @@ func Generic(in protocol.Invoker, s serialize.Serializer) protocol.Invoker {
 type genericMethod struct {
 	call  *protocol.Method
 	types []string
+	plain serialize.Serializer
 }
 
 func (g *genericMethod) invoke(ctx context.Context, in protocol.Invoker, s serialize.Serializer, c *protocol.Invocation) error {
 	args := &protocol.GenericArgs{Method: c.Method.Name, Types: g.types, Args: []any{}}
 	if c.Args != nil {
 		for i := range c.Args.Len() {
-			var one protocol.AnyRow
-			if err := serialize.Convert(s, serialize.Values{c.Args.At(i)}, &one, serialize.Limits{}); err != nil {
-				return failure(c, protocol.NotSent, fmt.Errorf("argument %d has no generic form: %w", i, err))
-			}
-			v, err := serialize.Generalize(one.Value)
+			v, err := serialize.Generic(s, g.plain, serialize.Values{c.Args.At(i)}, serialize.Limits{})
 			if err != nil {
 				return failure(c, protocol.NotSent, fmt.Errorf("argument %d has no generic form: %w", i, err))
 			}

@@ -31,15 +31,26 @@ func Unary[Req, Res any](in protocol.Invoker, service, method string) (func(cont
 	if err != nil {
 		return nil, fmt.Errorf("%s.%s: %w", service, method, err)
 	}
-	m := &protocol.Method{Service: service, Name: method, Descriptor: descriptor, Index: -1}
+	result, err := Descriptor(reflect.TypeFor[Res]())
+	if err != nil {
+		return nil, fmt.Errorf("%s.%s: %w", service, method, err)
+	}
+	m := &protocol.Method{Service: service, Name: method, Descriptor: descriptor, Return: result, Index: -1}
 	m.New = func() *protocol.Invocation {
 		return &protocol.Invocation{Method: m, Args: new(one[Req]), Reply: new(one[Res])}
 	}
-	m.Clone = func(args protocol.Row) protocol.Row { c := *args.(*one[Req]); return &c }
+	m.Clone = func(args protocol.Row) protocol.Row {
+		c := new(one[Req])
+		serialize.Copy(c.At(0), args.At(0))
+		return c
+	}
 	return func(ctx context.Context, req Req) (Res, error) {
 		args, reply := one[Req]{req}, one[Res]{}
-		err := in.Invoke(ctx, &protocol.Invocation{Method: m, Args: &args, Reply: &reply})
-		return reply.v, err
+		if err := in.Invoke(ctx, &protocol.Invocation{Method: m, Args: &args, Reply: &reply}); err != nil {
+			var zero Res // reply may be half a reply
+			return zero, err
+		}
+		return reply.v, nil
 	}, nil
 }
 
@@ -55,6 +66,7 @@ func Fill(in protocol.Invoker, service string, target any) error {
 		return fmt.Errorf("%w: Fill wants a pointer to a struct of funcs, not %T", ErrType, target)
 	}
 	v = v.Elem()
+	filled := 0
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if !f.IsExported() || f.Type.Kind() != reflect.Func {
@@ -81,6 +93,10 @@ func Fill(in protocol.Invoker, service string, target any) error {
 			}
 		}
 		v.Field(i).Set(reflect.MakeFunc(f.Type, s.caller(in, m)))
+		filled++
+	}
+	if filled == 0 {
+		return fmt.Errorf("%w: %T has no exported func field", ErrType, target)
 	}
 	return nil
 }
@@ -100,6 +116,11 @@ func Reflect(service string, impl any) (*protocol.Interface, error) {
 			continue
 		}
 		m := s.method(service, serialize.JavaName(rm.Name), len(i.Methods))
+		for _, other := range i.Methods {
+			if other.Name == m.Name && other.Descriptor == m.Descriptor {
+				return nil, fmt.Errorf("%w: %T has two methods %s(%s)", ErrType, impl, m.Name, m.Descriptor)
+			}
+		}
 		m.Serve = s.server(n)
 		i.Methods = append(i.Methods, m)
 	}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
 )
 
 // A shape is a func type as a remote method: its argument types and its reply type.
@@ -74,7 +75,7 @@ func (s *shape) method(service, name string, index int) *protocol.Method {
 	m.Clone = func(args protocol.Row) protocol.Row {
 		c := newRow(s.args...)
 		for i := range c {
-			c[i].Set(args.(row)[i])
+			serialize.Copy(c.At(i), args.At(i))
 		}
 		return c
 	}
@@ -93,12 +94,12 @@ func (s *shape) caller(in protocol.Invoker, m *protocol.Method) func([]reflect.V
 			args[i].Set(values[i+1])
 		}
 		err := in.Invoke(ctx, &protocol.Invocation{Method: m, Args: args, Reply: reply})
-		e := reflect.Zero(reflect.TypeFor[error]())
-		if err != nil {
-			e = reflect.ValueOf(&err).Elem()
-		}
+		e := reflect.ValueOf(&err).Elem()
 		if s.reply == nil {
 			return []reflect.Value{e}
+		}
+		if err != nil {
+			reply[0].SetZero() // it may be half a reply
 		}
 		return []reflect.Value{reply[0], e}
 	}

@@ -21,6 +21,33 @@ func Convert(s Serializer, from, to Row, l Limits) error {
 // object read for an interface is an *Object.
 type Untyped interface{ Untyped() Serializer }
 
+// Plain returns s without its registered classes, if it can do without.
+func Plain(s Serializer) Serializer {
+	if u, ok := s.(Untyped); ok {
+		return u.Untyped()
+	}
+	return s
+}
+
+// Generic returns the one value of a Row as a generic call wants it: objects as maps, whether or not s has a Go type for
+// their class. plain is Plain(s).
+func Generic(s, plain Serializer, from Row, l Limits) (any, error) {
+	w := s.Writer(nil)
+	err := w.Write(from)
+	b := w.Bytes()
+	w.Free()
+	if err != nil {
+		return nil, err
+	}
+	r := plain.Reader(b, l)
+	defer r.Free()
+	var v any
+	if err := r.Read(&v); err != nil {
+		return nil, err
+	}
+	return Generalize(v)
+}
+
 // Generalize turns objects into maps which name their class under "class", as Dubbo does for generic calls (PojoUtils).
 // It goes as deep as the default Limits allow and breaks cycles there.
 func Generalize(v any) (any, error) {

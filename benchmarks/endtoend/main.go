@@ -15,7 +15,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +32,7 @@ type settings struct {
 	callers, size, rounds    int
 	round                    time.Duration
 	serialization, transport string
+	profile                  string
 }
 
 func main() {
@@ -41,17 +44,38 @@ func main() {
 	flag.DurationVar(&s.round, "round", 2*time.Second, "length of a round")
 	flag.StringVar(&s.serialization, "serialization", "hessian2", "hessian2, msgpack or json")
 	flag.StringVar(&s.transport, "transport", "", "transport of the server: gnet or net; the default when empty")
+	flag.StringVar(&s.profile, "profile", "", "folder for CPU profiles of both processes")
 	flag.Parse()
-	var err error
+	run := client
 	if *serve {
-		err = server(s)
-	} else {
-		err = client(s)
+		run = server
 	}
+	err := profiled(s, *serve, run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "endtoend:", err)
 		os.Exit(1)
 	}
+}
+
+// profiled runs one side and writes its CPU profile if one is wanted.
+func profiled(s settings, serve bool, run func(settings) error) error {
+	if s.profile == "" {
+		return run(s)
+	}
+	name := "client.pprof"
+	if serve {
+		name = "server.pprof"
+	}
+	f, err := os.Create(filepath.Join(s.profile, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return run(s)
 }
 
 // server serves and answers each line on its standard input with what it has used so far.
@@ -98,7 +122,7 @@ func start(s settings) (*remote, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	r := &remote{cmd: exec.Command(self, "-serve", "-serialization", s.serialization, "-transport", s.transport)}
+	r := &remote{cmd: exec.Command(self, "-serve", "-serialization", s.serialization, "-transport", s.transport, "-profile", s.profile)}
 	r.cmd.Stderr = os.Stderr
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
 		return nil, "", err

@@ -20,12 +20,14 @@ import (
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
 	"github.com/ferryrpc/ferry/url"
 	"github.com/ferryrpc/ferry/zkembed"
 
 	"example.com/extension/audit"
 	"example.com/extension/nearest"
 	"example.com/extension/shop"
+	"example.com/extension/tsv"
 )
 
 func TestMain(m *testing.M) {
@@ -274,6 +276,30 @@ func (f fixed) Pick(_ *protocol.Invocation, tried loadbalance.Tried) *loadbalanc
 		return nil
 	}
 	return f.target
+}
+
+// foreign is a format with an id of its own choice.
+type foreign struct {
+	tsv.Serializer
+	id byte
+}
+
+// ID implements serialize.Serializer.
+func (f foreign) ID() byte { return f.id }
+
+// TestFormatIDs: frames know formats by five bits, so a set in which they clash is refused before anything goes wrong.
+func TestFormatIDs(t *testing.T) {
+	for id, want := range map[byte]string{tsv.ID: "serializations foreign and tsv have the same id 29", 32: "serialization foreign has the id 32"} {
+		x, _ := set(t)
+		require.NoError(t, x.Serializers.Add("foreign", nil, func(extension.Env, *url.URL) (serialize.Serializer, error) {
+			return foreign{id: id}, nil
+		}))
+		s := &ferry.Server{Extensions: x}
+		require.ErrorContains(t, shop.ExportShop(s, counter{}), want)
+		require.NoError(t, s.Close(t.Context()))
+		_, err := shop.ReferShop(client(t, "memory://ids", x))
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestNearestSpreadsWithoutAZoneAndFallsBackWithin(t *testing.T) {

@@ -82,7 +82,7 @@ func (h *hessian) write(e string, t types.Type, f form) {
 	case f.kind != "" && h.writeKind(e, t, f.kind):
 		return
 	case h.p.ownCodec(t, "MarshalHessian2"):
-		h.P("if err := %s.MarshalHessian2(w); err != nil {\nreturn err\n}", e)
+		h.P("if err := %s.MarshalHessian2(w); err != nil {\nreturn err\n}", strings.TrimPrefix(e, "*"))
 		return
 	case h.p.enumClass(t) != "":
 		h.writeEnum(e, t)

@@ -24,10 +24,11 @@ type callContext struct {
 	cancel context.CancelFunc
 }
 
-func newCallContext(conn *exchange.ServerConn, r *request) *callContext {
+// newCallContext makes the context of a call that arrived at a time: waiting for a worker counts as the caller's time.
+func newCallContext(conn *exchange.ServerConn, r *request, at time.Time) *callContext {
 	c := &callContext{conn: conn, call: r.call, onLoss: r.target.exporter.params.CancelOnLoss}
 	if d := r.timeout(); d > 0 {
-		c.deadline = time.Now().Add(d)
+		c.deadline = at.Add(d)
 	}
 	return c
 }

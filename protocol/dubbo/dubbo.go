@@ -57,7 +57,7 @@ var errClosed = errors.New("dubbo: protocol is closed")
 // Protocol exports and refers to services. It implements protocol.Protocol.
 type Protocol struct {
 	config Config
-	lines  extension.Shared                                  // connections that services share
+	lines  extension.Shared                   // connections that services share
 	known  func() *[exchange.MaskID + 1]known // all formats of this process by their id
 
 	mu         sync.Mutex // guards the following
@@ -75,8 +75,8 @@ func New(c Config) *Protocol {
 	return p
 }
 
-// known is a format of this process; untyped reads objects as they are.
-type known struct{ format, untyped serialize.Serializer }
+// known is a format of this process; plain is the same without registered classes.
+type known struct{ format, plain serialize.Serializer }
 
 // openAll opens the formats of this process. One that wants parameters of its own is left out.
 func (p *Protocol) openAll() *[exchange.MaskID + 1]known {
@@ -86,11 +86,7 @@ func (p *Protocol) openAll() *[exchange.MaskID + 1]known {
 		if err != nil {
 			continue
 		}
-		k := known{s, s}
-		if u, ok := s.(serialize.Untyped); ok {
-			k.untyped = u.Untyped()
-		}
-		all[s.ID()&exchange.MaskID] = k
+		all[s.ID()&exchange.MaskID] = known{s, serialize.Plain(s)}
 	}
 	return &all
 }

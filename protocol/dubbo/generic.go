@@ -67,24 +67,13 @@ func (r *request) resolve() error {
 	return nil
 }
 
-// generalized is the reply of a generic call: objects as maps, whether or not their class has a Go type here.
+// generalized is the reply of a generic call: objects as maps.
 func (r *request) generalized() (serialize.Row, error) {
-	w := r.format.Writer(nil)
-	err := w.Write(r.call.Reply)
-	b := w.Bytes()
-	w.Free()
-	if err != nil {
-		return nil, err
+	p := r.port.protocol
+	plain := p.known()[r.format.ID()&exchange.MaskID].plain
+	if plain == nil {
+		plain = serialize.Plain(r.format)
 	}
-	reader := r.format
-	if s := r.port.protocol.known()[r.format.ID()&exchange.MaskID].untyped; s != nil {
-		reader = s
-	}
-	rd := reader.Reader(b, r.port.protocol.config.Limits)
-	defer rd.Free()
-	row := &protocol.AnyRow{}
-	if err = rd.Read(row); err == nil {
-		row.Value, err = serialize.Generalize(row.Value)
-	}
-	return row, err
+	v, err := serialize.Generic(r.format, plain, r.call.Reply, p.config.Limits)
+	return &protocol.AnyRow{Value: v}, err
 }

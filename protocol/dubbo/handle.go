@@ -70,7 +70,7 @@ func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, f
 	if e.gone.Load() {
 		return r.refused(refuse(exchange.BadRequest, "service %q is not here any more", e.url.Service()))
 	}
-	ctx = newCallContext(conn, &r)
+	ctx = newCallContext(conn, &r, m.At)
 	err = r.invoke(ctx)
 	f, status = r.answer(err)
 	ctx.finish()
@@ -315,7 +315,7 @@ func (r *request) writeAnswer(w serialize.Writer, err error) (werr error) {
 	switch {
 	case err != nil:
 		if werr = w.Write(&flags[flagException+attached]); werr == nil {
-			werr = w.Write(exception(err))
+			werr = w.Write(exception(err, r.call.Method))
 		}
 	case r.call.Reply == nil || r.call.Reply.Len() == 0:
 		werr = w.Write(&flags[flagNull+attached])
@@ -343,8 +343,12 @@ func (r *request) writeAnswer(w serialize.Writer, err error) (werr error) {
 
 // exception brings a handler's error into the form in which it crosses the wire. A registered type travels with its
 // fields; anything else is a java.lang.RuntimeException with the error's text.
-func exception(err error) *serialize.Exception {
+func exception(err error, m *protocol.Method) *serialize.Exception {
 	x := &serialize.Exception{Message: err.Error()}
+	var e *protocol.Error
+	if errors.As(err, &e) && e.Message != "" && e.Address == "" && e.Service == m.Service && e.Method == m.Name {
+		x.Message = e.Message // a filter's, about this very call
+	}
 	var named interface{ JavaClassName() string }
 	if errors.As(err, &named) {
 		x.Class, x.Value = named.JavaClassName(), named

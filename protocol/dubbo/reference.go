@@ -176,12 +176,12 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		return r.failure(c, start, protocol.Serialization, protocol.NotSent, "the arguments cannot be encoded", err)
 	}
 	if p.oneway {
-		if err := r.line().OneWay(ctx, f, r.format.ID(), timeout); err != nil {
+		if err := r.line().OneWay(ctx, f, r.format.ID(), start, timeout); err != nil {
 			return r.lost(ctx, c, start, timeout, err)
 		}
 		return nil
 	}
-	m, err := r.line().Do(ctx, f, r.format.ID(), timeout)
+	m, err := r.line().Do(ctx, f, r.format.ID(), start, timeout)
 	if err != nil {
 		return r.lost(ctx, c, start, timeout, err)
 	}

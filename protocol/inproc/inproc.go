@@ -10,15 +10,18 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
 	"github.com/ferryrpc/ferry/url"
 )
 
 // Params are the URL parameters of the protocol.
 type Params struct {
 	Timeout time.Duration `url:"timeout" default:"1000" doc:"longest time for one attempt of a call"`
+	Return  bool          `url:"return" default:"true" doc:"false: send calls one way, nothing comes back"`
 }
 
 // Protocol connects what was exported through it with what refers through it. It implements protocol.Protocol.
@@ -121,16 +124,20 @@ type reference struct {
 	url      *url.URL
 	service  string
 	params   *protocol.PerMethod[Params]
+	closed   atomic.Bool
 }
 
 // URL implements protocol.Reference.
 func (r *reference) URL() *url.URL { return r.url }
 
 // Available implements protocol.Reference.
-func (r *reference) Available() bool { return r.protocol.find(r.service) != nil }
+func (r *reference) Available() bool { return !r.closed.Load() && r.protocol.find(r.service) != nil }
 
-// Close implements protocol.Reference.
-func (r *reference) Close() error { return nil }
+// Close implements protocol.Reference. Calls in flight go on.
+func (r *reference) Close() error {
+	r.closed.Store(true)
+	return nil
+}
 
 func (r *reference) fail(c *protocol.Invocation, code protocol.Code, outcome protocol.Outcome, start time.Time, message string, cause error) error {
 	return &protocol.Error{Code: code, Outcome: outcome, Service: c.Method.Service, Method: c.Method.Name, Address: "inproc",
@@ -140,6 +147,10 @@ func (r *reference) fail(c *protocol.Invocation, code protocol.Code, outcome pro
 // Invoke implements protocol.Invoker.
 func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	start := time.Now()
+	timeout, err := r.admit(ctx, c, start)
+	if err != nil {
+		return err
+	}
 	e := r.protocol.begin(r.service)
 	if e == nil {
 		return r.fail(c, protocol.NoProvider, protocol.NotSent, start, "service "+r.service+" is not exported in this process", nil)
@@ -148,10 +159,6 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	if err != nil {
 		e.end()
 		return r.fail(c, protocol.Serialization, protocol.NotSent, start, "", err)
-	}
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = r.params.For(c.Method).Timeout
 	}
 	// The handler sees neither the caller's values nor its attachments, only what travels with the call.
 	hctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -163,7 +170,7 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		done <- run(protocol.WithServing(hctx, call), e, call)
 	}()
 	defer stop()
-	if c.Method.Kind == protocol.OneWay {
+	if c.Method.Kind == protocol.OneWay || !r.params.For(c.Method).Return {
 		stop()
 		return nil
 	}
@@ -186,11 +193,36 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	return nil
 }
 
+// admit says how long the call may take, or why it is not begun.
+func (r *reference) admit(ctx context.Context, c *protocol.Invocation, start time.Time) (time.Duration, error) {
+	if r.closed.Load() {
+		return 0, r.fail(c, protocol.Closed, protocol.NotSent, start, "the reference is closed", nil)
+	}
+	timeout := c.Timeout
+	if timeout <= 0 {
+		timeout = r.params.For(c.Method).Timeout
+	}
+	if timeout <= 0 {
+		timeout = time.Second
+	}
+	if d, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, d.Sub(start))
+	}
+	switch {
+	case timeout <= 0, errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return 0, r.fail(c, protocol.DeadlineExceeded, protocol.NotSent, start, "the caller's deadline passed before the call was sent", context.DeadlineExceeded)
+	case ctx.Err() != nil:
+		return 0, r.fail(c, protocol.Canceled, protocol.NotSent, start, "", context.Cause(ctx))
+	}
+	return timeout, nil
+}
+
 func (r *reference) gaveUp(ctx context.Context, c *protocol.Invocation, start time.Time, timeout time.Duration) error {
+	deadline, ok := ctx.Deadline()
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return r.fail(c, protocol.Canceled, protocol.OutcomeUnknown, start, "", context.Cause(ctx))
-	case ctx.Err() != nil:
+	case ok && !time.Now().Before(deadline):
 		return r.fail(c, protocol.Timeout, protocol.OutcomeUnknown, start, "no reply before the caller's deadline", context.DeadlineExceeded)
 	}
 	return r.fail(c, protocol.Timeout, protocol.OutcomeUnknown, start, fmt.Sprintf("no reply within %v", timeout), nil)
@@ -198,10 +230,24 @@ func (r *reference) gaveUp(ctx context.Context, c *protocol.Invocation, start ti
 
 // answered turns a handler's error into what a remote caller would see.
 func (r *reference) answered(c, call *protocol.Invocation, start time.Time, err error) error {
-	if !call.Started {
-		return r.fail(c, protocol.CodeOf(err), protocol.NotStarted, start, "", err)
+	var e *protocol.Error
+	if errors.As(err, &e) && e != nil && e.Message != "" && e.Address == "" && e.Service == call.Method.Service && e.Method == call.Method.Name {
+		err = errors.New(e.Message) // a filter's, about this very call
 	}
-	return r.fail(c, protocol.Application, protocol.Executed, start, err.Error(), err)
+	if !call.Started {
+		code := protocol.Unknown
+		if e != nil {
+			code = e.Code
+		}
+		return r.fail(c, code, protocol.NotStarted, start, "", err)
+	}
+	failed := r.fail(c, protocol.Application, protocol.Executed, start, err.Error(), err).(*protocol.Error)
+	failed.Class = "java.lang.RuntimeException"
+	var named interface{ JavaClassName() string }
+	if errors.As(err, &named) {
+		failed.Class = named.JavaClassName()
+	}
+	return failed
 }
 
 func run(ctx context.Context, e *exporter, call *protocol.Invocation) (err error) {
@@ -251,14 +297,7 @@ func typedCall(e *exporter, c *protocol.Invocation) (*protocol.Invocation, error
 		return nil, fmt.Errorf("inproc: service %s has no method %s(%s)", e.url.Service(), c.Method.Name, c.Method.Descriptor)
 	}
 	call := m.New()
-	if c.Args == nil {
-		return call, nil
-	}
-	args := c.Args
-	if c.Method.Clone != nil {
-		args = c.Method.Clone(args)
-	}
-	return call, copyRow(call.Args, args)
+	return call, copyRow(call.Args, c.Args)
 }
 
 // assign puts generic values into typed arguments where Go can convert them.
@@ -270,7 +309,9 @@ func assign(to protocol.Row, args []any) error {
 	if n != len(args) {
 		return fmt.Errorf("it takes %d arguments, the call has %d", n, len(args))
 	}
-	for i, a := range args {
+	for i := range args {
+		var a any
+		serialize.Copy(&a, &args[i])
 		dst, src := reflect.ValueOf(to.At(i)).Elem(), reflect.ValueOf(a)
 		switch {
 		case !src.IsValid():
@@ -286,13 +327,15 @@ func assign(to protocol.Row, args []any) error {
 	return nil
 }
 
-// copyRow sets the values of one row to those of another of the same types.
+// copyRow sets the values of one row to copies of those of another, which share nothing with them.
 func copyRow(to, from protocol.Row) error {
 	if to == nil || from == nil {
 		return nil
 	}
 	for i := range min(to.Len(), from.Len()) {
-		dst, src := reflect.ValueOf(to.At(i)).Elem(), reflect.ValueOf(from.At(i)).Elem()
+		p := reflect.New(reflect.TypeOf(from.At(i)).Elem())
+		serialize.Copy(p.Interface(), from.At(i))
+		dst, src := reflect.ValueOf(to.At(i)).Elem(), p.Elem()
 		if !src.Type().AssignableTo(dst.Type()) {
 			return fmt.Errorf("inproc: value %d is a %v on one side and a %v on the other", i, src.Type(), dst.Type())
 		}

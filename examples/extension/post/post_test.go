@@ -101,12 +101,12 @@ func TestOutcomes(t *testing.T) {
 	ctx := t.Context()
 	s, impl := serve(t, ferry.Param("payload", "4096"))
 	address := s.URLs()[0].Address()
-	c := refer(t, address, ferry.Timeout(50*time.Millisecond))
+	c := refer(t, address, ferry.Timeout(400*time.Millisecond))
 
 	_, err := c.Buy(ctx, "slow", 1)
-	requireError(t, err, protocol.Timeout, protocol.OutcomeUnknown, "no reply within 50ms")
+	requireError(t, err, protocol.Timeout, protocol.OutcomeUnknown, "no reply within 400ms")
 	<-impl.running
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
 	_, err = c.Buy(short, "slow", 1)
 	requireError(t, err, protocol.Timeout, protocol.OutcomeUnknown, "the caller's deadline")

@@ -88,7 +88,7 @@ public final class Consumer {
 
     static void want(Object want, Object got) {
         if (!Samples.same(want, got)) {
-            throw new AssertionError("got " + Samples.show(got) + ", not " + Samples.show(want));
+            throw new AssertionError("got " + Samples.show(got) + ", not " + Samples.show(want) + Samples.difference());
         }
     }
 
@@ -104,7 +104,7 @@ public final class Consumer {
                 StringBuilder bad = new StringBuilder();
                 for (Map.Entry<String, Supplier<Object>> s : samples.entrySet()) {
                     try {
-                        want(s.getValue().get(), m.invoke(types, s.getKey(), s.getValue().get()));
+                        want(s.getValue().get(), m.invoke(types, s.getKey(), Samples.sent(m.getName(), s.getKey())));
                     } catch (Throwable e) {
                         bad.append("[").append(s.getKey()).append("] ").append(describe(e instanceof InvocationTargetException ? e.getCause() : e)).append(" ");
                     }

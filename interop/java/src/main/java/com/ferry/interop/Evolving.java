@@ -6,6 +6,6 @@ import java.io.Serializable;
 public class Evolving implements Serializable {
     private static final long serialVersionUID = 1L;
     public String name;
-    public Person javaOnly;
+    public JavaOnly javaOnly;
     public int size;
 }

@@ -30,7 +30,21 @@ import java.util.function.Supplier;
 final class Samples {
     private static final Map<String, Map<String, Supplier<Object>>> ALL = new LinkedHashMap<>();
 
+    private static final ThreadLocal<String> DIFFERENCE = new ThreadLocal<>();
+
     private Samples() {
+    }
+
+    private static final Map<String, Supplier<Object>> SENT = new HashMap<>();
+
+    /** What goes out under a sample's name where that differs from what comes in. */
+    private static void sends(String method, String sample, Supplier<Object> value) {
+        SENT.put(method + " " + sample, value);
+    }
+
+    static Object sent(String method, String sample) {
+        Supplier<Object> s = SENT.get(method + " " + sample);
+        return (s == null ? of(method).get(sample) : s).get();
     }
 
     private static void add(String method, String sample, Supplier<Object> value) {
@@ -316,6 +330,14 @@ final class Samples {
             e.size = 3;
             return e;
         });
+        sends("evolving", "grown", () -> {
+            Evolving e = new Evolving();
+            e.name = "v2";
+            e.javaOnly = new JavaOnly();
+            e.javaOnly.word = "unheard";
+            e.size = 3;
+            return e;
+        });
         add("everything", "empty", Everything::new);
         add("everything", "full", Samples::everything);
         add("color", "red", () -> Color.RED);
@@ -356,6 +378,18 @@ final class Samples {
             m.put("k", 1L);
             return m;
         });
+        add("object", "unknown class", () -> {
+            Map<String, Object> m = new HashMap<>();
+            m.put("word", "w");
+            m.put("number", 7L);
+            return m;
+        });
+        sends("object", "unknown class", () -> {
+            JavaOnly j = new JavaOnly();
+            j.word = "w";
+            j.number = 7;
+            return j;
+        });
         add("object", "person", Samples::mia);
         add("object", "manager", Samples::boss);
         add("object", "color", () -> Color.BLUE);
@@ -368,7 +402,14 @@ final class Samples {
 
     /** Whether two values are the same for a program that got one of them from the other side. */
     static boolean same(Object a, Object b) {
+        DIFFERENCE.remove();
         return same(a, b, new IdentityHashMap<>());
+    }
+
+    /** The field in which the last two values of this thread differed, for messages. */
+    static String difference() {
+        String d = DIFFERENCE.get();
+        return d == null ? "" : " (" + d + ")";
     }
 
     private static boolean same(Object a, Object b, IdentityHashMap<Object, Object> seen) {
@@ -406,6 +447,9 @@ final class Samples {
                 try {
                     f.setAccessible(true);
                     if (!Modifier.isStatic(f.getModifiers()) && !same(f.get(a), f.get(b), seen)) {
+                        if (DIFFERENCE.get() == null) {
+                            DIFFERENCE.set(f.getName() + ": " + show(f.get(a)) + ", " + show(f.get(b)));
+                        }
                         return false;
                     }
                 } catch (IllegalAccessException e) {

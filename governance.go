@@ -1,0 +1,357 @@
+package ferry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/cluster/rule"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// governance brings the registry's rules to a reference while calls run: overrides change the parameters of its
+// providers and its own, routes narrow its list down. Rules come as URLs in the lists of the service and as texts under
+// five keys. A rule that cannot be used is logged once and shown by Rules, and the one before it stays in force.
+type governance struct {
+	ref *Reference
+	r   *running
+	own *url.URL // the consumer's own parameters, without overrides
+
+	mu      sync.Mutex // guards the following; held while the directory is told, so that changes arrive in order
+	entries *entries   // URLs of the lists
+	texts   [5]text
+	app     string // whose tags are watched: the application of the first provider
+	untold  int    // texts that were not delivered yet
+	told    chan struct{}
+	closed  bool
+	watches []func() // end the watches
+	endTags func()
+}
+
+// The texts, in the order in which they are applied.
+const (
+	appConfigurators = iota
+	serviceConfigurators
+	providerTags
+	appConditions
+	serviceConditions
+)
+
+// A text is what stands under a key.
+type text struct {
+	key           string
+	configurators []*rule.Configurator
+	conditions    *rule.Conditions
+	tags          *rule.Tags
+	state         RuleState
+	present       bool
+}
+
+// A RuleState is what is known of one of the registry's rules.
+type RuleState struct {
+	// Place is the key of a text, or a whole URL.
+	Place string
+	// InForce says that it has an effect, as it is or, with Err, as it was before.
+	InForce bool
+	// Err is why the newest version is not in force.
+	Err error
+	// Refused are the parameters that rules cannot set.
+	Refused []string
+}
+
+func newGovernance(ref *Reference, r *running, u *url.URL) *governance {
+	return &governance{ref: ref, r: r, own: u, entries: newEntries(), told: make(chan struct{})}
+}
+
+// watch begins to follow the texts of a registry that has some.
+func (g *governance) watch(b *bulletin) {
+	if b == nil {
+		return
+	}
+	app, service := g.own.Param("application"), rule.ColonKey(g.own)
+	for i, key := range map[int]string{appConfigurators: app + ".configurators", serviceConfigurators: service + ".configurators",
+		appConditions: app + ".condition-router", serviceConditions: service + ".condition-router"} {
+		if stop := g.follow(b, i, key); stop != nil {
+			g.watches = append(g.watches, stop)
+		}
+	}
+}
+
+// follow begins to follow one text. g.mu must not be held.
+func (g *governance) follow(b *bulletin, i int, key string) (stop func()) {
+	g.mu.Lock()
+	g.texts[i] = text{key: key}
+	g.untold++
+	g.mu.Unlock()
+	first := true
+	heard := func() { // only in notify, and after a failure
+		if first {
+			g.untold--
+			first = false
+			close(g.told)
+			g.told = make(chan struct{})
+		}
+	}
+	stop, err := b.watch(key, func(content []byte) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.texts[i].key == key {
+			g.set(i, content)
+		}
+		heard()
+	})
+	if err != nil {
+		g.mu.Lock()
+		heard()
+		g.mu.Unlock()
+		g.r.env.Log().Warn("ferry: rule cannot be watched", "service", g.own.Service(), "rule", key, "cause", err)
+	}
+	return stop
+}
+
+// wait returns when all texts were delivered once, or ctx ends.
+func (g *governance) wait(ctx context.Context) {
+	for {
+		g.mu.Lock()
+		n, told := g.untold, g.told
+		g.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// set takes a text. g.mu must be held.
+func (g *governance) set(i int, content []byte) {
+	next := text{key: g.texts[i].key, present: content != nil}
+	next.state.Place = next.key
+	var err error
+	switch i {
+	case appConfigurators, serviceConfigurators:
+		if next.configurators, err = rule.ParseConfigurators(content); err == nil {
+			for _, c := range next.configurators {
+				next.state.Refused = append(next.state.Refused, c.Refused...)
+				err = cmp.Or(err, g.vet(c))
+			}
+		}
+	case appConditions, serviceConditions:
+		next.conditions, err = rule.ParseConditions(content)
+	case providerTags:
+		next.tags, err = rule.ParseTags(content)
+	}
+	if err != nil {
+		g.report(next.key, err)
+		g.texts[i].state.Place, g.texts[i].state.Err, g.texts[i].present = next.key, err, true
+		return
+	}
+	g.reportRefused(next.key, next.state.Refused)
+	next.state.InForce = next.configurators != nil || next.conditions != nil || next.tags != nil
+	changed := next.state.InForce || g.texts[i].state.InForce
+	g.texts[i] = next
+	if changed {
+		g.apply(i == appConfigurators || i == serviceConfigurators)
+	}
+}
+
+// state takes the lists of the registry: rules first, so that providers are opened once.
+func (g *governance) state(b *bulletin, s registry.State) {
+	known := s.Err == nil || s.Source == registry.Live || len(s.URLs) > 0
+	g.mu.Lock()
+	app, changed := g.app, false
+	if known {
+		for _, u := range s.URLs {
+			if registry.Category(u) == registry.Providers && u.Param("application") != "" {
+				app = u.Param("application")
+				break
+			}
+		}
+		changed = b != nil && app != g.app
+		g.app = app
+		if g.entries.update(g, s.URLs) {
+			g.apply(true)
+		}
+	}
+	g.ref.directory.Update(s)
+	g.mu.Unlock()
+	if changed {
+		g.followTags(b, app)
+	}
+}
+
+// followTags turns to the tags of another application.
+func (g *governance) followTags(b *bulletin, app string) {
+	g.mu.Lock()
+	end := g.endTags
+	g.endTags = nil
+	if g.texts[providerTags].state.InForce {
+		g.texts[providerTags] = text{}
+		g.apply(false)
+	}
+	g.mu.Unlock()
+	if end != nil {
+		end()
+	}
+	stop := g.follow(b, providerTags, app+".tag-router")
+	g.mu.Lock()
+	if !g.closed {
+		g.endTags, stop = stop, nil
+	}
+	g.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// apply puts what is known in force. g.mu must be held.
+func (g *governance) apply(parameters bool) {
+	if parameters {
+		list := slices.Concat(g.entries.configurators, g.texts[appConfigurators].configurators, g.texts[serviceConfigurators].configurators)
+		self := g.own.Host()
+		configure := func(u *url.URL) *url.URL {
+			for _, c := range list {
+				u = c.Apply(u, self)
+			}
+			return u
+		}
+		if err := g.ref.reconfigure(configure(g.own)); err != nil { // each rule was tried alone, but not all together
+			g.report("overrides together", err)
+		}
+		g.ref.directory.Configure(func(merged *url.URL) *url.URL {
+			return withoutMock(configure(merged)) // only the consumer's own counts
+		})
+	}
+	if err := g.route(); err != nil {
+		g.report("routes", err)
+	}
+}
+
+func withoutMock(u *url.URL) *url.URL {
+	if mocks := slices.DeleteFunc(u.Keys(), func(k string) bool { return !cluster.IsMock(k) }); len(mocks) > 0 {
+		return u.Without(mocks...)
+	}
+	return u
+}
+
+// route gives the directory its routers: those of the lists, tags, conditions of the application, of the service.
+func (g *governance) route() error {
+	var routers []cluster.Router
+	conditions := func(sets ...*rule.Conditions) {
+		sets = slices.DeleteFunc(sets, func(s *rule.Conditions) bool { return s == nil })
+		if r := cluster.NewConditionRouter(g.own, sets...); r != nil {
+			routers = append(routers, r)
+		}
+	}
+	conditions(g.entries.conditions...)
+	tags, err := cluster.NewTagRouter(g.own, g.texts[providerTags].tags)
+	if err != nil {
+		return err
+	}
+	routers = append(routers, tags)
+	conditions(g.texts[appConditions].conditions, g.texts[serviceConditions].conditions)
+	g.ref.directory.Route(routers...)
+	return nil
+}
+
+// report logs a rule that is not used. Whoever calls makes sure that it happens once for each version of a rule.
+func (g *governance) report(place string, err error) {
+	g.r.env.Log().Warn("ferry: a rule of the registry is ignored, the one before it stays in force", "service", g.own.Service(), "rule", place, "cause", err)
+}
+
+func (g *governance) reportRefused(place string, refused []string) {
+	if len(refused) > 0 {
+		g.r.env.Log().Warn("ferry: a rule of the registry names parameters that rules cannot set", "service", g.own.Service(), "rule", place, "parameters", refused)
+	}
+}
+
+// vet tries a configurator's parameters on the consumer's own, so that a bad value is found here and not by every provider.
+func (g *governance) vet(c *rule.Configurator) error {
+	u := g.own.WithAll(c.Params())
+	x := g.r.x
+	methods := map[string]*url.URL{"": u}
+	for key, value := range c.Params().All {
+		if err := x.checkValue(key, value); err != nil {
+			return err
+		}
+		if method, _, dotted := strings.Cut(key, "."); dotted {
+			methods[method] = u.ForMethod(method)
+		}
+	}
+	if err := x.checkNames(u); err != nil {
+		return err
+	}
+	_, err := x.Clusters.Open(g.r.env, u)
+	for _, name := range slices.Sorted(maps.Keys(methods)) {
+		_, failed := x.Balancers.Open(g.r.env, methods[name])
+		err = cmp.Or(err, failed)
+	}
+	if err == nil {
+		_, err = x.ReferenceFilters.OpenAll(g.r.env, u)
+	}
+	return cmp.Or(err, g.ref.mock.Check(u))
+}
+
+// Rules shows the registry's rules that were found for the service, those in force and those that are not.
+func (ref *Reference) Rules() []RuleState {
+	g := ref.rules
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := g.entries.states()
+	for i := range g.texts {
+		if t := &g.texts[i]; t.present {
+			s := t.state
+			s.Refused = slices.Clone(s.Refused)
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// close ends the watches.
+func (g *governance) close() {
+	g.mu.Lock()
+	g.closed = true
+	ends := append(g.watches, g.endTags)
+	g.watches, g.endTags = nil, nil
+	g.mu.Unlock()
+	for _, end := range ends {
+		if end != nil {
+			end()
+		}
+	}
+}
+
+// checkValue refuses a value that no reader of the parameter could read.
+func (x *Extensions) checkValue(key, value string) error {
+	name := key
+	for _, p := range x.Parameters() {
+		if _, rest, dotted := strings.Cut(key, "."); p.Name == key || dotted && p.Name == rest {
+			name = p.Name
+			if err := p.Check(value); err != nil {
+				return fmt.Errorf("parameter %s=%s: %w", key, value, err)
+			}
+		}
+	}
+	switch name {
+	case "disabled", "enabled":
+		if value != "true" && value != "false" {
+			return errors.New("parameter " + key + ": want true or false")
+		}
+	}
+	return nil
+}
+
+// longestRules is how long Refer waits for the texts of rules beyond the first provider.
+const longestRules = time.Second

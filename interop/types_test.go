@@ -1,0 +1,95 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/interop/fleet"
+)
+
+// TestTypes passes every type in both directions, by way of a proxy that records what Java writes.
+func TestTypes(t *testing.T) {
+	for _, line := range lines {
+		if !wanted(line) {
+			continue
+		}
+		t.Run(line, func(t *testing.T) {
+			peer := java(t, line)
+			frames := newFrames(peer)
+			toJava(t, peer, frames)
+			fromJava(t, peer, frames)
+			require.NoError(t, frames.save())
+		})
+	}
+}
+
+// serve starts a Ferry provider on loopback.
+func serve(t *testing.T, registry, who string, options ...ferry.Option) *ferry.Server {
+	t.Helper()
+	s := ferry.NewServer(registry, append([]ferry.Option{ferry.Param("host", "127.0.0.1"), ferry.Param("application", who)}, options...)...)
+	require.NoError(t, fleet.Publish(s, who))
+	t.Cleanup(func() { closeServer(t, s) })
+	return s
+}
+
+func closeServer(t *testing.T, s *ferry.Server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, s.Close(ctx))
+}
+
+// client makes a Ferry consumer.
+func client(t *testing.T, registry string, options ...ferry.Option) *ferry.Client {
+	t.Helper()
+	c := ferry.NewClient(registry, append([]ferry.Option{ferry.Param("application", "ferry-consumer"), ferry.Timeout(20 * time.Second), ferry.Retries(0)}, options...)...)
+	require.NoError(t, fleet.Register(c.Types()))
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
+}
+
+func fromJava(t *testing.T, peer javaPeer, frames *frames) {
+	s := serve(t, "", "ferry")
+	p := frames.proxy(t, s.URLs()[0].Address(), "request")
+	consumer := peer.start(t, "Consumer", "url=dubbo://"+p, "application=consumer")
+	cells(t, peer.name, toFerry, consumer.tell("types"))
+	consumer.stop()
+}
+
+func toJava(t *testing.T, peer javaPeer, frames *frames) {
+	port := freePort(t)
+	provider := peer.start(t, "Provider", "port="+port)
+	p := frames.proxy(t, "127.0.0.1:"+port, "response")
+	c := client(t, "", ferry.Direct("dubbo://"+p))
+	require.NoError(t, fleet.RegisterTypesTypes(c.Types()))
+	ref, err := c.Refer(fleet.TypesService)
+	require.NoError(t, err)
+	for _, m := range fleet.TypesService.Methods {
+		var bad []error
+		for _, s := range fleet.Samples() {
+			if s.Method == m.Name {
+				call := m.New()
+				*call.Args.At(0).(*string) = s.Name
+				fleet.Set(call.Args.At(1), s.Sent())
+				err := ref.Invoke(t.Context(), call)
+				got := reflect.ValueOf(call.Reply.At(0)).Elem().Interface()
+				if err == nil && !fleet.Same(s.Value, got) {
+					err = fmt.Errorf("got %s, not %s", fleet.Show(got), fleet.Show(s.Value))
+				}
+				if err != nil {
+					bad = append(bad, fmt.Errorf("[%s] %w", s.Name, err))
+				}
+			}
+		}
+		report(t, "types/"+m.Name, peer.name, fromFerry, errors.Join(bad...))
+	}
+	require.NoError(t, c.Close())
+	provider.stop()
+}

@@ -1,0 +1,126 @@
+package ferry
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/loadbalance"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// joined is a cluster around the directory. It is replaced when an override changes a parameter that it was made from.
+type joined struct {
+	protocol.Invoker
+	params string // the parameters that it was made from
+}
+
+// mostRetired bounds the clusters that are kept for what still runs in them, such as repeats of failback.
+const mostRetired = 16
+
+// reconfigure puts the consumer's parameters in force, overrides included: cluster, balancer and mock are those that u
+// names from the next call on. After an error everything is as before. After the first call, rules.mu must be held.
+func (ref *Reference) reconfigure(u *url.URL) error {
+	if ref.mock != nil {
+		if err := ref.mock.Check(u); err != nil {
+			return err
+		}
+	}
+	if err := ref.rejoin(u); err != nil || ref.mock == nil {
+		return err
+	}
+	return ref.mock.Set(u)
+}
+
+// rejoin makes the cluster anew if its parameters changed. Calls that are in the old one finish there.
+func (ref *Reference) rejoin(u *url.URL) error {
+	params := ref.running.x.clusterParams(u)
+	old := ref.joined.Load()
+	if old != nil && old.params == params {
+		return nil
+	}
+	i := slices.IndexFunc(ref.retired, func(j *joined) bool { return j.params == params })
+	if i >= 0 { // back to an earlier one, with what it has in store
+		ref.joined.Store(ref.retired[i])
+		ref.retired = slices.Delete(ref.retired, i, i+1)
+	} else {
+		in, err := ref.newCluster(u)
+		if err != nil {
+			return err
+		}
+		ref.joined.Store(&joined{in, params})
+	}
+	if old == nil {
+		return nil
+	}
+	if _, ok := old.Invoker.(io.Closer); !ok {
+		return nil
+	}
+	ref.retired = append(ref.retired, old)
+	if len(ref.retired) > mostRetired {
+		oldest := ref.retired[0]
+		ref.retired = ref.retired[1:]
+		ref.announced.Go(func() { _ = oldest.Invoker.(io.Closer).Close() })
+	}
+	return nil
+}
+
+func (ref *Reference) newCluster(u *url.URL) (protocol.Invoker, error) {
+	r := ref.running
+	fallback, err := r.x.Balancers.Open(r.env, u)
+	if err != nil {
+		return nil, err
+	}
+	balancer := loadbalance.ByURL(func(u *url.URL) (loadbalance.Balancer, error) { return r.x.Balancers.Open(r.env, u) },
+		fallback, func(err error) {
+			r.env.Log().Warn("ferry: balancer of a provider", "service", u.Service(), "cause", err)
+		})
+	cl, err := r.x.Clusters.Open(r.env, u)
+	if err != nil {
+		return nil, err
+	}
+	return cl.Join(ref.directory, balancer), nil
+}
+
+// closeJoined ends the cluster and those before it.
+func (ref *Reference) closeJoined() error {
+	ref.rules.mu.Lock()
+	all := ref.retired
+	ref.retired = nil
+	ref.rules.mu.Unlock()
+	if now := ref.joined.Load(); now != nil {
+		all = append(all, now)
+	}
+	var errs []error
+	for _, j := range all {
+		if c, ok := j.Invoker.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// clusterParams are the parameters, one per line, that clusters and balancers read.
+func (x *Extensions) clusterParams(u *url.URL) string {
+	known := map[string]bool{}
+	note := func(_ string, sample any) bool {
+		for _, k := range url.Declared(sample) {
+			known[k.Name] = true
+		}
+		return true
+	}
+	note("", cluster.SelectParams{})
+	note("", loadbalance.BalancerParams{})
+	x.Clusters.Params(note)
+	x.Balancers.Params(note)
+	var b strings.Builder
+	for key, value := range u.All {
+		if _, rest, _ := strings.Cut(key, "."); known[key] || known[rest] {
+			b.WriteString(key + "=" + value + "\n")
+		}
+	}
+	return b.String()
+}
