@@ -265,3 +265,34 @@ func TestMonitorGetsReports(t *testing.T) {
 	require.EqualValues(t, 3, last[0].Calls)
 	require.Equal(t, service, last[0].Service)
 }
+
+func TestPublishedURLIsDubbos(t *testing.T) {
+	s := ferry.NewServer("memory://"+t.Name(), ferry.Param("timeout", "800ms"), ferry.Param("threads", "7"), ferry.Version("1.0.0"),
+		ferry.Param("buy.timeout", "2s"), ferry.Param("application", "shop"))
+	require.NoError(t, s.ExportValue(service, shop{}))
+	defer s.Close(canceled())
+	u := s.URLs()[0]
+	require.Equal(t, "dubbo", u.Scheme())
+	require.Equal(t, service, u.Path())
+	require.NotZero(t, u.Port())
+	for key, want := range map[string]string{"timeout": "800", "buy.timeout": "2000", "interface": service, "side": "provider", "generic": "false",
+		"dubbo": "2.0.2", "methods": "buy", "version": "1.0.0", "application": "shop"} {
+		require.Equal(t, want, u.Param(key), key)
+	}
+	for _, key := range []string{"threads", "group", "port", "host", "register"} {
+		_, there := u.Lookup(key)
+		require.False(t, there, key)
+	}
+}
+
+func TestHostRule(t *testing.T) {
+	t.Setenv("FERRY_HOST", "192.0.2.7")
+	s := ferry.NewServer("memory://" + t.Name())
+	require.NoError(t, s.ExportValue(service, shop{}))
+	defer s.Close(canceled())
+	require.Equal(t, "192.0.2.7", s.URLs()[0].Host())
+	named := ferry.NewServer("memory://"+t.Name()+"2", ferry.Host("127.0.0.1"))
+	require.NoError(t, named.ExportValue(service, shop{}))
+	defer named.Close(canceled())
+	require.Equal(t, "127.0.0.1", named.URLs()[0].Host(), "the parameter wins")
+}

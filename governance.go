@@ -3,9 +3,8 @@ package ferry
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -103,7 +102,7 @@ func (g *governance) follow(b *bulletin, i int, key string) (stop func()) {
 	stop, err := b.watch(key, func(content []byte) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.texts[i].key == key {
+		if g.texts[i].key == key && !g.closed {
 			g.set(i, content)
 		}
 		heard()
@@ -171,7 +170,7 @@ func (g *governance) state(b *bulletin, s registry.State) {
 	known := s.Err == nil || s.Source == registry.Live || len(s.URLs) > 0
 	g.mu.Lock()
 	app, changed := g.app, false
-	if known {
+	if known && !g.closed {
 		for _, u := range s.URLs {
 			if registry.Category(u) == registry.Providers && u.Param("application") != "" {
 				app = u.Param("application")
@@ -196,7 +195,7 @@ func (g *governance) followTags(b *bulletin, app string) {
 	g.mu.Lock()
 	end := g.endTags
 	g.endTags = nil
-	if g.texts[providerTags].state.InForce {
+	if g.texts[providerTags].state.InForce && !g.closed {
 		g.texts[providerTags] = text{}
 		g.apply(false)
 	}
@@ -280,27 +279,61 @@ func (g *governance) reportRefused(place string, refused []string) {
 func (g *governance) vet(c *rule.Configurator) error {
 	u := g.own.WithAll(c.Params())
 	x := g.r.x
-	methods := map[string]*url.URL{"": u}
+	views := []*url.URL{u}
 	for key, value := range c.Params().All {
-		if err := x.checkValue(key, value); err != nil {
-			return err
+		if key == "disabled" && value != "true" && value != "false" {
+			return fmt.Errorf("parameter disabled=%s: want true or false", value)
 		}
 		if method, _, dotted := strings.Cut(key, "."); dotted {
-			methods[method] = u.ForMethod(method)
+			views = append(views, u.ForMethod(method))
 		}
 	}
-	if err := x.checkNames(u); err != nil {
+	if err := x.checkNames(u, slices.Collect(x.names)); err != nil {
 		return err
 	}
-	_, err := x.Clusters.Open(g.r.env, u)
-	for _, name := range slices.Sorted(maps.Keys(methods)) {
-		_, failed := x.Balancers.Open(g.r.env, methods[name])
-		err = cmp.Or(err, failed)
+	for _, view := range views {
+		if err := x.decodes(view, g.own); err != nil {
+			return err
+		}
+		if _, err := x.Balancers.Open(g.r.env, view); err != nil {
+			return err
+		}
 	}
+	_, err := x.Clusters.Open(g.r.env, u)
 	if err == nil {
 		_, err = x.ReferenceFilters.OpenAll(g.r.env, u)
 	}
 	return cmp.Or(err, g.ref.mock.Check(u))
+}
+
+// names calls yield for the name of each parameter.
+func (x *Extensions) names(yield func(string) bool) {
+	for _, p := range x.Parameters() {
+		if !yield(p.Name) {
+			return
+		}
+	}
+}
+
+// decodes says whether everybody can read the parameters of u who can read those of own.
+func (x *Extensions) decodes(u, own *url.URL) error {
+	samples := slices.Clone(x.params)
+	for _, point := range x.points() {
+		point.params(func(_ string, sample any) bool { samples = append(samples, sample); return true })
+	}
+	for _, sample := range samples {
+		t := reflect.TypeOf(sample)
+		if t != nil && t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t == nil || t.Kind() != reflect.Struct {
+			continue
+		}
+		if err := u.Decode(reflect.New(t).Interface()); err != nil && own.Decode(reflect.New(t).Interface()) == nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rules shows the registry's rules that were found for the service, those in force and those that are not.
@@ -331,26 +364,6 @@ func (g *governance) close() {
 			end()
 		}
 	}
-}
-
-// checkValue refuses a value that no reader of the parameter could read.
-func (x *Extensions) checkValue(key, value string) error {
-	name := key
-	for _, p := range x.Parameters() {
-		if _, rest, dotted := strings.Cut(key, "."); p.Name == key || dotted && p.Name == rest {
-			name = p.Name
-			if err := p.Check(value); err != nil {
-				return fmt.Errorf("parameter %s=%s: %w", key, value, err)
-			}
-		}
-	}
-	switch name {
-	case "disabled", "enabled":
-		if value != "true" && value != "false" {
-			return errors.New("parameter " + key + ": want true or false")
-		}
-	}
-	return nil
 }
 
 // longestRules is how long Refer waits for the texts of rules beyond the first provider.

@@ -223,7 +223,7 @@ func (p *program) stop() {
 }
 
 // cells reports what a consumer program said about its cells.
-func cells(t *testing.T, peer, direction string, answer []string) {
+func cells(t *testing.T, peer javaPeer, direction string, answer []string) {
 	t.Helper()
 	require.NotEmpty(t, answer)
 	for _, line := range answer {
@@ -232,11 +232,11 @@ func cells(t *testing.T, peer, direction string, answer []string) {
 			continue
 		}
 		if name, ok := strings.CutSuffix(rest, " OK"); ok {
-			report(t, name, peer, direction, nil)
+			report(t, name, peer.name, direction, nil)
 			continue
 		}
 		name, why, _ := strings.Cut(rest, " FAIL ")
-		report(t, name, peer, direction, fmt.Errorf("%s", why))
+		judge(t, name, peer, direction, fmt.Errorf("%s", why))
 	}
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,7 +62,7 @@ func fromJava(t *testing.T, peer javaPeer, frames *frames) {
 	s := serve(t, "", "ferry")
 	p := frames.proxy(t, s.URLs()[0].Address(), "request")
 	consumer := peer.start(t, "Consumer", "url=dubbo://"+p, "application=consumer")
-	cells(t, peer.name, toFerry, consumer.tell("types"))
+	cells(t, peer, toFerry, consumer.tell("types"))
 	consumer.stop()
 }
 
@@ -88,8 +91,42 @@ func toJava(t *testing.T, peer javaPeer, frames *frames) {
 				}
 			}
 		}
-		report(t, "types/"+m.Name, peer.name, fromFerry, errors.Join(bad...))
+		judge(t, "types/"+m.Name, peer, fromFerry, errors.Join(bad...))
 	}
 	require.NoError(t, c.Close())
 	provider.stop()
+}
+
+// limitations are cells in which a peer is at fault, as a control shows: the same cell between two of its own programs.
+var limitations = map[string]string{
+	"33 types/floatField": "peer limitation: hessian-lite 4 writes eight bytes into a float field and damages its neighbour",
+}
+
+// judge reports a cell, unless it failed where the peer is known to be at fault and fails against itself too.
+func judge(t *testing.T, name string, peer javaPeer, direction string, err error) {
+	t.Helper()
+	why, known := limitations[peer.line+" "+name]
+	if err == nil || !known || !peer.failsItself(t, name) {
+		report(t, name, peer.name, direction, err)
+		return
+	}
+	note(name, peer.name, direction, why)
+}
+
+var controls sync.Map // line to the answer of a control
+
+// failsItself runs a cell between the peer's own provider and consumer.
+func (p javaPeer) failsItself(t *testing.T, name string) bool {
+	t.Helper()
+	answer, ok := controls.Load(p.line)
+	if !ok {
+		port := freePort(t)
+		provider := p.start(t, "Provider", "port="+port)
+		consumer := p.start(t, "Consumer", "url=dubbo://127.0.0.1:"+port)
+		answer = consumer.tell("types")
+		consumer.stop()
+		provider.stop()
+		controls.Store(p.line, answer)
+	}
+	return slices.ContainsFunc(answer.([]string), func(line string) bool { return strings.HasPrefix(line, "CELL "+name+" FAIL") })
 }

@@ -15,26 +15,6 @@ type Key struct {
 	Kind               string // text, flag, number, duration, list
 }
 
-// Check says whether Decode could read a value of the parameter.
-func (k Key) Check(value string) error {
-	if value == "" {
-		return nil
-	}
-	var err error
-	switch k.Kind {
-	case "duration":
-		_, err = ParseDuration(value)
-	case "flag":
-		var b bool
-		err = set(reflect.ValueOf(&b).Elem(), value)
-	case "number":
-		if _, bad := strconv.ParseFloat(value, 64); bad != nil {
-			err = fmt.Errorf("want a number")
-		}
-	}
-	return err
-}
-
 var durationType = reflect.TypeFor[time.Duration]()
 
 // Decode fills the fields of the struct that into points to from the URL's parameters. It is for constructors, not for calls.

@@ -191,13 +191,14 @@ func (s *set) classes() {
 		&Evolving{Name: "v2", GoOnly: map[string]*Person{"m": mia()}, Size: 3}})
 	s.add("everything", "empty", &Everything{C: "\x00"})
 	s.add("everything", "full", everything())
+	s.add("floatField", "third", &Floating{1, float32(1) / 3, 2})
 	s.add("color", "red", Color("RED"))
 	s.add("color", "null", Color(""))
 }
 
 func everything() *Everything {
 	n, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)
-	return &Everything{Z: true, B: -1, S: 300, C: "中", I: 70000, J: 1 << 40, F: float32(1) / 3, D: 1.0 / 3,
+	return &Everything{Z: true, B: -1, S: 300, C: "中", I: 70000, J: 1 << 40, D: 1.0 / 3,
 		BoxedZ: ptr(false), BoxedB: ptr(int8(1)), BoxedS: ptr(int16(2)), BoxedC: ptr("y"), BoxedI: ptr(int32(3)), BoxedJ: ptr(int64(4)),
 		BoxedF: ptr(float32(0.5)), BoxedD: ptr(0.25), Text: ptr("中😀"), Bytes: []byte{1, 255}, Ints: []int32{1, -1}, Grid: [][]int64{{1}, {2, 3}},
 		Strings: []string{"a", "b"}, People: []*Person{mia(), tom()}, List: []string{"l"}, Longs: []int64{1, 2}, Set: []int32{1, 2, 3},

@@ -79,6 +79,7 @@ type Types interface {
 	Twins(ctx context.Context, sample string, v *Twins) (*Twins, error)
 	Evolving(ctx context.Context, sample string, v *Evolving) (*Evolving, error)
 	Everything(ctx context.Context, sample string, v *Everything) (*Everything, error)
+	FloatField(ctx context.Context, sample string, v *Floating) (*Floating, error)
 	Color(ctx context.Context, sample string, v Color) (Color, error)
 	Date(ctx context.Context, sample string, v time.Time) (time.Time, error)
 	LocalDate(ctx context.Context, sample string, v hessian2.LocalDate) (hessian2.LocalDate, error)
@@ -152,6 +153,15 @@ type GoOnly struct {
 	Number int64
 }
 
+// Floating has a float between other fields.
+//
+//ferry:class com.ferry.interop.Floating
+type Floating struct {
+	Before int16
+	F      float32
+	After  int16
+}
+
 // Everything has a field of every type.
 //
 //ferry:class com.ferry.interop.Everything
@@ -162,7 +172,6 @@ type Everything struct {
 	C             string
 	I             int32
 	J             int64
-	F             float32
 	D             float64
 	BoxedZ        *bool
 	BoxedB        *int8

@@ -75,6 +75,9 @@ func RegisterTypesTypes(t *serialize.Types) error {
 	if err := t.Add("com.ferry.interop.Evolving", (*Evolving)(nil)); err != nil {
 		return err
 	}
+	if err := t.Add("com.ferry.interop.Floating", (*Floating)(nil)); err != nil {
+		return err
+	}
 	if err := t.Add("com.ferry.interop.Manager", (*Manager)(nil)); err != nil {
 		return err
 	}
@@ -680,6 +683,18 @@ func (c *typesClient) Everything(ctx context.Context, a0 string, a1 *Everything)
 	return reply, err
 }
 
+func (c *typesClient) FloatField(ctx context.Context, a0 string, a1 *Floating) (*Floating, error) {
+	k := takeTypesFloatFieldCall()
+	k.args.A0, k.args.A1 = a0, a1
+	var reply *Floating
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *typesClient) Color(ctx context.Context, a0 string, a1 Color) (Color, error) {
 	k := takeTypesColorCall()
 	k.args.A0, k.args.A1 = a0, a1
@@ -813,10 +828,10 @@ func (c *typesClient) Object(ctx context.Context, a0 string, a1 any) (any, error
 }
 
 // typesMethods are the methods of TypesService by index, filled while the package is initialised.
-var typesMethods [60]protocol.Method
+var typesMethods [61]protocol.Method
 
 func newTypesMethods() []*protocol.Method {
-	typesMethods = [60]protocol.Method{
+	typesMethods = [61]protocol.Method{
 		{
 			Service: "com.ferry.interop.Types", Name: "aBoolean", Descriptor: "Ljava/lang/String;Z", Return: "Z", Index: 0,
 			New: newTypesABooleanCall, Free: freeTypesABooleanCall, Clone: cloneTypesABooleanCall, Serve: serveTypesABooleanCall,
@@ -1014,47 +1029,51 @@ func newTypesMethods() []*protocol.Method {
 			New: newTypesEverythingCall, Free: freeTypesEverythingCall, Clone: cloneTypesEverythingCall, Serve: serveTypesEverythingCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "color", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Color;", Return: "Lcom/ferry/interop/Color;", Index: 49,
+			Service: "com.ferry.interop.Types", Name: "floatField", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Floating;", Return: "Lcom/ferry/interop/Floating;", Index: 49,
+			New: newTypesFloatFieldCall, Free: freeTypesFloatFieldCall, Clone: cloneTypesFloatFieldCall, Serve: serveTypesFloatFieldCall,
+		},
+		{
+			Service: "com.ferry.interop.Types", Name: "color", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Color;", Return: "Lcom/ferry/interop/Color;", Index: 50,
 			New: newTypesColorCall, Free: freeTypesColorCall, Clone: cloneTypesColorCall, Serve: serveTypesColorCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "date", Descriptor: "Ljava/lang/String;Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 50,
+			Service: "com.ferry.interop.Types", Name: "date", Descriptor: "Ljava/lang/String;Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 51,
 			New: newTypesDateCall, Free: freeTypesDateCall, Clone: cloneTypesDateCall, Serve: serveTypesDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localDate", Descriptor: "Ljava/lang/String;Ljava/time/LocalDate;", Return: "Ljava/time/LocalDate;", Index: 51,
+			Service: "com.ferry.interop.Types", Name: "localDate", Descriptor: "Ljava/lang/String;Ljava/time/LocalDate;", Return: "Ljava/time/LocalDate;", Index: 52,
 			New: newTypesLocalDateCall, Free: freeTypesLocalDateCall, Clone: cloneTypesLocalDateCall, Serve: serveTypesLocalDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalTime;", Return: "Ljava/time/LocalTime;", Index: 52,
+			Service: "com.ferry.interop.Types", Name: "localTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalTime;", Return: "Ljava/time/LocalTime;", Index: 53,
 			New: newTypesLocalTimeCall, Free: freeTypesLocalTimeCall, Clone: cloneTypesLocalTimeCall, Serve: serveTypesLocalTimeCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localDateTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalDateTime;", Return: "Ljava/time/LocalDateTime;", Index: 53,
+			Service: "com.ferry.interop.Types", Name: "localDateTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalDateTime;", Return: "Ljava/time/LocalDateTime;", Index: 54,
 			New: newTypesLocalDateTimeCall, Free: freeTypesLocalDateTimeCall, Clone: cloneTypesLocalDateTimeCall, Serve: serveTypesLocalDateTimeCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "instant", Descriptor: "Ljava/lang/String;Ljava/time/Instant;", Return: "Ljava/time/Instant;", Index: 54,
+			Service: "com.ferry.interop.Types", Name: "instant", Descriptor: "Ljava/lang/String;Ljava/time/Instant;", Return: "Ljava/time/Instant;", Index: 55,
 			New: newTypesInstantCall, Free: freeTypesInstantCall, Clone: cloneTypesInstantCall, Serve: serveTypesInstantCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "duration", Descriptor: "Ljava/lang/String;Ljava/time/Duration;", Return: "Ljava/time/Duration;", Index: 55,
+			Service: "com.ferry.interop.Types", Name: "duration", Descriptor: "Ljava/lang/String;Ljava/time/Duration;", Return: "Ljava/time/Duration;", Index: 56,
 			New: newTypesDurationCall, Free: freeTypesDurationCall, Clone: cloneTypesDurationCall, Serve: serveTypesDurationCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "decimal", Descriptor: "Ljava/lang/String;Ljava/math/BigDecimal;", Return: "Ljava/math/BigDecimal;", Index: 56,
+			Service: "com.ferry.interop.Types", Name: "decimal", Descriptor: "Ljava/lang/String;Ljava/math/BigDecimal;", Return: "Ljava/math/BigDecimal;", Index: 57,
 			New: newTypesDecimalCall, Free: freeTypesDecimalCall, Clone: cloneTypesDecimalCall, Serve: serveTypesDecimalCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "bigInteger", Descriptor: "Ljava/lang/String;Ljava/math/BigInteger;", Return: "Ljava/math/BigInteger;", Index: 57,
+			Service: "com.ferry.interop.Types", Name: "bigInteger", Descriptor: "Ljava/lang/String;Ljava/math/BigInteger;", Return: "Ljava/math/BigInteger;", Index: 58,
 			New: newTypesBigIntegerCall, Free: freeTypesBigIntegerCall, Clone: cloneTypesBigIntegerCall, Serve: serveTypesBigIntegerCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "uuid", Descriptor: "Ljava/lang/String;Ljava/util/UUID;", Return: "Ljava/util/UUID;", Index: 58,
+			Service: "com.ferry.interop.Types", Name: "uuid", Descriptor: "Ljava/lang/String;Ljava/util/UUID;", Return: "Ljava/util/UUID;", Index: 59,
 			New: newTypesUUIDCall, Free: freeTypesUUIDCall, Clone: cloneTypesUUIDCall, Serve: serveTypesUUIDCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "object", Descriptor: "Ljava/lang/String;Ljava/lang/Object;", Return: "Ljava/lang/Object;", Index: 59,
+			Service: "com.ferry.interop.Types", Name: "object", Descriptor: "Ljava/lang/String;Ljava/lang/Object;", Return: "Ljava/lang/Object;", Index: 60,
 			New: newTypesObjectCall, Free: freeTypesObjectCall, Clone: cloneTypesObjectCall, Serve: serveTypesObjectCall,
 		},
 	}
@@ -9739,6 +9758,173 @@ func (a *typesEverythingReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// typesFloatFieldCall is one call of FloatField with all that belongs to it.
+type typesFloatFieldCall struct {
+	protocol.Invocation
+	args  typesFloatFieldArgs
+	reply typesFloatFieldReply
+}
+
+var typesFloatFieldCalls sync.Pool
+
+func takeTypesFloatFieldCall() *typesFloatFieldCall {
+	k, ok := typesFloatFieldCalls.Get().(*typesFloatFieldCall)
+	if !ok {
+		k = new(typesFloatFieldCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &typesMethods[49], &k.args, &k.reply
+	return k
+}
+
+func (k *typesFloatFieldCall) free() {
+	*k = typesFloatFieldCall{}
+	typesFloatFieldCalls.Put(k)
+}
+
+func newTypesFloatFieldCall() *protocol.Invocation { return &takeTypesFloatFieldCall().Invocation }
+
+func freeTypesFloatFieldCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*typesFloatFieldArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneTypesFloatFieldCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*typesFloatFieldArgs)
+	if !ok {
+		return row
+	}
+	b := &typesFloatFieldArgs{A0: a.A0}
+	serialize.Copy(&b.A1, &a.A1)
+	return b
+}
+
+func serveTypesFloatFieldCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Types)
+	if !ok {
+		return errTypesCall
+	}
+	a, ok := c.Args.(*typesFloatFieldArgs)
+	if !ok {
+		return errTypesCall
+	}
+	r, ok := c.Reply.(*typesFloatFieldReply)
+	if !ok {
+		return errTypesCall
+	}
+	reply, err := x.FloatField(ctx, a.A0, a.A1)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type typesFloatFieldArgs struct {
+	A0   string
+	A1   *Floating
+	call *typesFloatFieldCall
+}
+
+func (a *typesFloatFieldArgs) Len() int { return 2 }
+
+func (a *typesFloatFieldArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	case 1:
+		return &a.A1
+	}
+	return nil
+}
+
+func (a *typesFloatFieldArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	if a.A1 == nil {
+		w.Null()
+	} else if !w.Seen(a.A1) {
+		if err := a.A1.MarshalHessian2(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *typesFloatFieldArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	a.A1 = hessian2.Pointer[Floating](r)
+	return r.Err()
+}
+
+func (a *typesFloatFieldArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	if a.A1 == nil {
+		w.Nil()
+	} else if err := w.Object(a.A1); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (a *typesFloatFieldArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	a.A1 = nil
+	if !r.Nil() {
+		a.A1 = msgpack.Make[Floating](r)
+		r.Fail(a.A1.ReadMsgpack(r))
+	}
+	return r.Err()
+}
+
+type typesFloatFieldReply struct {
+	R0 *Floating
+}
+
+func (a *typesFloatFieldReply) Len() int { return 1 }
+
+func (a *typesFloatFieldReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *typesFloatFieldReply) MarshalHessian2(w *hessian2.Writer) error {
+	if a.R0 == nil {
+		w.Null()
+	} else if !w.Seen(a.R0) {
+		if err := a.R0.MarshalHessian2(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *typesFloatFieldReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = hessian2.Pointer[Floating](r)
+	return r.Err()
+}
+
+func (a *typesFloatFieldReply) AppendMsgpack(w *msgpack.Writer) error {
+	if a.R0 == nil {
+		w.Nil()
+	} else if err := w.Object(a.R0); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (a *typesFloatFieldReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = nil
+	if !r.Nil() {
+		a.R0 = msgpack.Make[Floating](r)
+		r.Fail(a.R0.ReadMsgpack(r))
+	}
+	return r.Err()
+}
+
 // typesColorCall is one call of Color with all that belongs to it.
 type typesColorCall struct {
 	protocol.Invocation
@@ -9754,7 +9940,7 @@ func takeTypesColorCall() *typesColorCall {
 		k = new(typesColorCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[49], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[50], &k.args, &k.reply
 	return k
 }
 
@@ -9892,7 +10078,7 @@ func takeTypesDateCall() *typesDateCall {
 		k = new(typesDateCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[50], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[51], &k.args, &k.reply
 	return k
 }
 
@@ -10030,7 +10216,7 @@ func takeTypesLocalDateCall() *typesLocalDateCall {
 		k = new(typesLocalDateCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[51], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[52], &k.args, &k.reply
 	return k
 }
 
@@ -10176,7 +10362,7 @@ func takeTypesLocalTimeCall() *typesLocalTimeCall {
 		k = new(typesLocalTimeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[52], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[53], &k.args, &k.reply
 	return k
 }
 
@@ -10322,7 +10508,7 @@ func takeTypesLocalDateTimeCall() *typesLocalDateTimeCall {
 		k = new(typesLocalDateTimeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[53], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[54], &k.args, &k.reply
 	return k
 }
 
@@ -10470,7 +10656,7 @@ func takeTypesInstantCall() *typesInstantCall {
 		k = new(typesInstantCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[54], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[55], &k.args, &k.reply
 	return k
 }
 
@@ -10608,7 +10794,7 @@ func takeTypesDurationCall() *typesDurationCall {
 		k = new(typesDurationCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[55], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[56], &k.args, &k.reply
 	return k
 }
 
@@ -10746,7 +10932,7 @@ func takeTypesDecimalCall() *typesDecimalCall {
 		k = new(typesDecimalCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[56], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[57], &k.args, &k.reply
 	return k
 }
 
@@ -10888,7 +11074,7 @@ func takeTypesBigIntegerCall() *typesBigIntegerCall {
 		k = new(typesBigIntegerCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[57], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[58], &k.args, &k.reply
 	return k
 }
 
@@ -11035,7 +11221,7 @@ func takeTypesUUIDCall() *typesUUIDCall {
 		k = new(typesUUIDCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[58], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[59], &k.args, &k.reply
 	return k
 }
 
@@ -11182,7 +11368,7 @@ func takeTypesObjectCall() *typesObjectCall {
 		k = new(typesObjectCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[59], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[60], &k.args, &k.reply
 	return k
 }
 
@@ -12042,10 +12228,89 @@ func (v *GoOnly) ReadMsgpack(r *msgpack.Reader) error {
 
 var fieldsGoOnly = []string{"Word", "Number"}
 
+// JavaClassName is the class of Floating in Java.
+func (*Floating) JavaClassName() string { return "com.ferry.interop.Floating" }
+
+var classFloating = hessian2.NewClass("com.ferry.interop.Floating", "before", "f", "after")
+
+// MarshalHessian2 writes v as an object of its Java class.
+func (v *Floating) MarshalHessian2(w *hessian2.Writer) error {
+	w.Object(classFloating)
+	w.Int(int32(v.Before))
+	w.Float(v.F)
+	w.Int(int32(v.After))
+	return nil
+}
+
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
+func (v *Floating) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classFloating))
+			}
+		}
+		return r.Err()
+	}
+	fields, ok := r.Object(classFloating)
+	for _, i := range fields {
+		v.readHessian2(r, i)
+	}
+	if ok {
+		r.EndObject()
+	}
+	return r.Err()
+}
+
+func (v *Floating) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Before = r.Short()
+	case 1:
+		v.F = r.Float()
+	case 2:
+		v.After = r.Short()
+	default:
+		r.Skip()
+	}
+}
+
+// AppendMsgpack writes v as a map of its fields.
+func (v *Floating) AppendMsgpack(w *msgpack.Writer) error {
+	w.Map(3)
+	w.String("Before")
+	w.Int(int64(v.Before))
+	w.String("F")
+	w.Float32(v.F)
+	w.String("After")
+	w.Int(int64(v.After))
+	return nil
+}
+
+// ReadMsgpack reads v from a map of its fields.
+func (v *Floating) ReadMsgpack(r *msgpack.Reader) error {
+	n, _ := r.Map()
+	for i := 0; r.Next(i, n); i++ {
+		switch r.Field(fieldsFloating, i) {
+		case 0:
+			v.Before = r.Int16()
+		case 1:
+			v.F = r.Float32()
+		case 2:
+			v.After = r.Int16()
+		default:
+			r.Skip()
+		}
+	}
+	return r.Err()
+}
+
+var fieldsFloating = []string{"Before", "F", "After"}
+
 // JavaClassName is the class of Everything in Java.
 func (*Everything) JavaClassName() string { return "com.ferry.interop.Everything" }
 
-var classEverything = hessian2.NewClass("com.ferry.interop.Everything", "z", "b", "s", "c", "i", "j", "f", "d", "boxedZ", "boxedB", "boxedS", "boxedC", "boxedI", "boxedJ", "boxedF", "boxedD", "text", "bytes", "ints", "grid", "strings", "people", "list", "longs", "set", "map", "byColor", "person", "color", "date", "localDate", "localTime", "localDateTime", "instant", "duration", "decimal", "big", "uuid", "any")
+var classEverything = hessian2.NewClass("com.ferry.interop.Everything", "z", "b", "s", "c", "i", "j", "d", "boxedZ", "boxedB", "boxedS", "boxedC", "boxedI", "boxedJ", "boxedF", "boxedD", "text", "bytes", "ints", "grid", "strings", "people", "list", "longs", "set", "map", "byColor", "person", "color", "date", "localDate", "localTime", "localDateTime", "instant", "duration", "decimal", "big", "uuid", "any")
 
 // MarshalHessian2 writes v as an object of its Java class.
 func (v *Everything) MarshalHessian2(w *hessian2.Writer) error {
@@ -12056,7 +12321,6 @@ func (v *Everything) MarshalHessian2(w *hessian2.Writer) error {
 	w.String(v.C)
 	w.Int(v.I)
 	w.Long(v.J)
-	w.Float(v.F)
 	w.Double(v.D)
 	if v.BoxedZ == nil {
 		w.Null()
@@ -12286,72 +12550,70 @@ func (v *Everything) readHessian2(r *hessian2.Reader, i int16) {
 	case 5:
 		v.J = r.Long()
 	case 6:
-		v.F = r.Float()
-	case 7:
 		v.D = r.Double()
-	case 8:
+	case 7:
 		v.BoxedZ = nil
 		if !r.Null() {
 			x1 := r.Bool()
 			v.BoxedZ = &x1
 		}
-	case 9:
+	case 8:
 		v.BoxedB = nil
 		if !r.Null() {
 			x2 := r.Byte()
 			v.BoxedB = &x2
 		}
-	case 10:
+	case 9:
 		v.BoxedS = nil
 		if !r.Null() {
 			x3 := r.Short()
 			v.BoxedS = &x3
 		}
-	case 11:
+	case 10:
 		v.BoxedC = nil
 		if !r.Null() {
 			x4 := r.String()
 			v.BoxedC = &x4
 		}
-	case 12:
+	case 11:
 		v.BoxedI = nil
 		if !r.Null() {
 			x5 := r.Int()
 			v.BoxedI = &x5
 		}
-	case 13:
+	case 12:
 		v.BoxedJ = nil
 		if !r.Null() {
 			x6 := r.Long()
 			v.BoxedJ = &x6
 		}
-	case 14:
+	case 13:
 		v.BoxedF = nil
 		if !r.Null() {
 			x7 := r.Float()
 			v.BoxedF = &x7
 		}
-	case 15:
+	case 14:
 		v.BoxedD = nil
 		if !r.Null() {
 			x8 := r.Double()
 			v.BoxedD = &x8
 		}
-	case 16:
+	case 15:
 		v.Text = nil
 		if !r.Null() {
 			x9 := r.String()
 			v.Text = &x9
 		}
-	case 17:
+	case 16:
 		v.Bytes = r.Binary()
-	case 18:
+	case 17:
 		n10, _ := r.List()
 		v.Ints = hessian2.Make[int32](r, n10)
 		for i11 := 0; r.Next(i11, n10); i11++ {
 			v.Ints[i11] = r.Int()
 		}
-	case 19:
+	case 18:
 		n12, _ := r.List()
 		v.Grid = hessian2.Make[[]int64](r, n12)
 		for i13 := 0; r.Next(i13, n12); i13++ {
@@ -12361,29 +12623,29 @@ func (v *Everything) readHessian2(r *hessian2.Reader, i int16) {
 				v.Grid[i13][i15] = r.Long()
 			}
 		}
-	case 20:
+	case 19:
 		v.Strings = r.Strings()
-	case 21:
+	case 20:
 		n16, _ := r.List()
 		v.People = hessian2.Make[*Person](r, n16)
 		for i17 := 0; r.Next(i17, n16); i17++ {
 			v.People[i17] = hessian2.Pointer[Person](r)
 		}
-	case 22:
+	case 21:
 		v.List = r.Strings()
-	case 23:
+	case 22:
 		n18, _ := r.List()
 		v.Longs = hessian2.Make[int64](r, n18)
 		for i19 := 0; r.Next(i19, n18); i19++ {
 			v.Longs[i19] = r.Long()
 		}
-	case 24:
+	case 23:
 		n20, _ := r.List()
 		v.Set = hessian2.Make[int32](r, n20)
 		for i21 := 0; r.Next(i21, n20); i21++ {
 			v.Set[i21] = r.Int()
 		}
-	case 25:
+	case 24:
 		v.Map = nil
 		if r.Map() {
 			v.Map = map[string]int32{}
@@ -12393,7 +12655,7 @@ func (v *Everything) readHessian2(r *hessian2.Reader, i int16) {
 				v.Map[k22] = x23
 			}
 		}
-	case 26:
+	case 25:
 		v.ByColor = nil
 		if r.Map() {
 			v.ByColor = map[Color]int64{}
@@ -12404,53 +12666,53 @@ func (v *Everything) readHessian2(r *hessian2.Reader, i int16) {
 				v.ByColor[k24] = x25
 			}
 		}
-	case 27:
+	case 26:
 		v.Person = hessian2.Pointer[Person](r)
-	case 28:
+	case 27:
 		v.Color = Color(r.Enum())
-	case 29:
+	case 28:
 		v.Date = nil
 		if !r.Null() {
 			x26 := r.Date()
 			v.Date = &x26
 		}
-	case 30:
+	case 29:
 		v.LocalDate = hessian2.Pointer[hessian2.LocalDate](r)
-	case 31:
+	case 30:
 		v.LocalTime = hessian2.Pointer[hessian2.LocalTime](r)
-	case 32:
+	case 31:
 		v.LocalDateTime = hessian2.Pointer[hessian2.LocalDateTime](r)
-	case 33:
+	case 32:
 		v.Instant = nil
 		if !r.Null() {
 			var x27 time.Time
 			x27 = r.Date()
 			v.Instant = &x27
 		}
-	case 34:
+	case 33:
 		v.Duration = nil
 		if !r.Null() {
 			var x28 time.Duration
 			x28 = r.Duration()
 			v.Duration = &x28
 		}
-	case 35:
+	case 34:
 		v.Decimal = nil
 		if !r.Null() {
 			var x29 hessian2.Decimal
 			r.Fail(x29.UnmarshalHessian2(r))
 			v.Decimal = &x29
 		}
-	case 36:
+	case 35:
 		v.Big = r.BigInt()
-	case 37:
+	case 36:
 		v.UUID = nil
 		if !r.Null() {
 			var x30 hessian2.UUID
 			r.Fail(x30.UnmarshalHessian2(r))
 			v.UUID = &x30
 		}
-	case 38:
+	case 37:
 		v.Any = r.Any()
 	default:
 		r.Skip()
@@ -12459,7 +12721,7 @@ func (v *Everything) readHessian2(r *hessian2.Reader, i int16) {
 
 // AppendMsgpack writes v as a map of its fields.
 func (v *Everything) AppendMsgpack(w *msgpack.Writer) error {
-	w.Map(39)
+	w.Map(38)
 	w.String("Z")
 	w.Bool(v.Z)
 	w.String("B")
@@ -12472,8 +12734,6 @@ func (v *Everything) AppendMsgpack(w *msgpack.Writer) error {
 	w.Int(int64(v.I))
 	w.String("J")
 	w.Int(v.J)
-	w.String("F")
-	w.Float32(v.F)
 	w.String("D")
 	w.Float64(v.D)
 	w.String("BoxedZ")
@@ -12715,66 +12975,64 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 		case 5:
 			v.J = r.Int64()
 		case 6:
-			v.F = r.Float32()
-		case 7:
 			v.D = r.Float64()
-		case 8:
+		case 7:
 			v.BoxedZ = nil
 			if !r.Nil() {
 				x1 := r.Bool()
 				v.BoxedZ = &x1
 			}
-		case 9:
+		case 8:
 			v.BoxedB = nil
 			if !r.Nil() {
 				x2 := r.Int8()
 				v.BoxedB = &x2
 			}
-		case 10:
+		case 9:
 			v.BoxedS = nil
 			if !r.Nil() {
 				x3 := r.Int16()
 				v.BoxedS = &x3
 			}
-		case 11:
+		case 10:
 			v.BoxedC = nil
 			if !r.Nil() {
 				x4 := r.String()
 				v.BoxedC = &x4
 			}
-		case 12:
+		case 11:
 			v.BoxedI = nil
 			if !r.Nil() {
 				x5 := r.Int32()
 				v.BoxedI = &x5
 			}
-		case 13:
+		case 12:
 			v.BoxedJ = nil
 			if !r.Nil() {
 				x6 := r.Int64()
 				v.BoxedJ = &x6
 			}
-		case 14:
+		case 13:
 			v.BoxedF = nil
 			if !r.Nil() {
 				x7 := r.Float32()
 				v.BoxedF = &x7
 			}
-		case 15:
+		case 14:
 			v.BoxedD = nil
 			if !r.Nil() {
 				x8 := r.Float64()
 				v.BoxedD = &x8
 			}
-		case 16:
+		case 15:
 			v.Text = nil
 			if !r.Nil() {
 				x9 := r.String()
 				v.Text = &x9
 			}
-		case 17:
+		case 16:
 			v.Bytes = r.Binary()
-		case 18:
+		case 17:
 			v.Ints = nil
 			if n10, ok := r.Array(); ok {
 				v.Ints = msgpack.MakeSlice[int32](r, n10)
@@ -12782,7 +13040,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.Ints[i11] = r.Int32()
 				}
 			}
-		case 19:
+		case 18:
 			v.Grid = nil
 			if n12, ok := r.Array(); ok {
 				v.Grid = msgpack.MakeSlice[[]int64](r, n12)
@@ -12795,7 +13053,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					}
 				}
 			}
-		case 20:
+		case 19:
 			v.Strings = nil
 			if n16, ok := r.Array(); ok {
 				v.Strings = msgpack.MakeSlice[string](r, n16)
@@ -12803,7 +13061,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.Strings[i17] = r.String()
 				}
 			}
-		case 21:
+		case 20:
 			v.People = nil
 			if n18, ok := r.Array(); ok {
 				v.People = msgpack.MakeSlice[*Person](r, n18)
@@ -12814,7 +13072,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					}
 				}
 			}
-		case 22:
+		case 21:
 			v.List = nil
 			if n20, ok := r.Array(); ok {
 				v.List = msgpack.MakeSlice[string](r, n20)
@@ -12822,7 +13080,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.List[i21] = r.String()
 				}
 			}
-		case 23:
+		case 22:
 			v.Longs = nil
 			if n22, ok := r.Array(); ok {
 				v.Longs = msgpack.MakeSlice[int64](r, n22)
@@ -12830,7 +13088,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.Longs[i23] = r.Int64()
 				}
 			}
-		case 24:
+		case 23:
 			v.Set = nil
 			if n24, ok := r.Array(); ok {
 				v.Set = msgpack.MakeSlice[int32](r, n24)
@@ -12838,7 +13096,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.Set[i25] = r.Int32()
 				}
 			}
-		case 25:
+		case 24:
 			v.Map = nil
 			if n28, ok := r.Map(); ok {
 				v.Map = msgpack.MakeMap[string, int32](r, n28)
@@ -12848,7 +13106,7 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.Map[k26] = x27
 				}
 			}
-		case 26:
+		case 25:
 			v.ByColor = nil
 			if n32, ok := r.Map(); ok {
 				v.ByColor = msgpack.MakeMap[Color, int64](r, n32)
@@ -12858,54 +13116,54 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 					v.ByColor[k30] = x31
 				}
 			}
-		case 27:
+		case 26:
 			v.Person = nil
 			if !r.Nil() {
 				v.Person = msgpack.Make[Person](r)
 				r.Fail(v.Person.ReadMsgpack(r))
 			}
-		case 28:
+		case 27:
 			v.Color = Color(r.String())
-		case 29:
+		case 28:
 			v.Date = nil
 			if !r.Nil() {
 				x34 := r.Time()
 				v.Date = &x34
 			}
-		case 30:
+		case 29:
 			r.Fail(r.Read(&v.LocalDate))
-		case 31:
+		case 30:
 			r.Fail(r.Read(&v.LocalTime))
-		case 32:
+		case 31:
 			r.Fail(r.Read(&v.LocalDateTime))
-		case 33:
+		case 32:
 			v.Instant = nil
 			if !r.Nil() {
 				x35 := r.Time()
 				v.Instant = &x35
 			}
-		case 34:
+		case 33:
 			v.Duration = nil
 			if !r.Nil() {
 				x36 := time.Duration(r.Int64())
 				v.Duration = &x36
 			}
-		case 35:
+		case 34:
 			v.Decimal = nil
 			if !r.Nil() {
 				x37 := hessian2.Decimal(r.String())
 				v.Decimal = &x37
 			}
-		case 36:
+		case 35:
 			r.Fail(r.Read(&v.Big))
-		case 37:
+		case 36:
 			v.UUID = nil
 			if !r.Nil() {
 				var x38 hessian2.UUID
 				r.Fail(r.Read(&x38))
 				v.UUID = &x38
 			}
-		case 38:
+		case 37:
 			r.Fail(r.Read(&v.Any))
 		default:
 			r.Skip()
@@ -12914,4 +13172,4 @@ func (v *Everything) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
-var fieldsEverything = []string{"Z", "B", "S", "C", "I", "J", "F", "D", "BoxedZ", "BoxedB", "BoxedS", "BoxedC", "BoxedI", "BoxedJ", "BoxedF", "BoxedD", "Text", "Bytes", "Ints", "Grid", "Strings", "People", "List", "Longs", "Set", "Map", "ByColor", "Person", "Color", "Date", "LocalDate", "LocalTime", "LocalDateTime", "Instant", "Duration", "Decimal", "Big", "UUID", "Any"}
+var fieldsEverything = []string{"Z", "B", "S", "C", "I", "J", "D", "BoxedZ", "BoxedB", "BoxedS", "BoxedC", "BoxedI", "BoxedJ", "BoxedF", "BoxedD", "Text", "Bytes", "Ints", "Grid", "Strings", "People", "List", "Longs", "Set", "Map", "ByColor", "Person", "Color", "Date", "LocalDate", "LocalTime", "LocalDateTime", "Instant", "Duration", "Decimal", "Big", "UUID", "Any"}

@@ -225,14 +225,16 @@ func (r *Reader) Double() float64 {
 	return float64(i)
 }
 
-// Float reads a number as a float; a null is 0. A finite number beyond the floats is an error.
+// Float reads a number as a float; a null is 0. A finite number that would round to infinity is an error. Java writes the
+// shortest decimal of a float, and that of Float.MAX_VALUE is a little more than it.
 func (r *Reader) Float() float32 {
 	f := r.Double()
-	if math.Abs(f) > math.MaxFloat32 && !math.IsInf(f, 0) {
+	v := float32(f)
+	if math.IsInf(float64(v), 0) && !math.IsInf(f, 0) {
 		r.fail(serialize.ErrMalformed, fmt.Sprintf("float, found %v, which is out of range", f))
 		return 0
 	}
-	return float32(f)
+	return v
 }
 
 type numberKind uint8

@@ -23,7 +23,6 @@ public class Everything implements Serializable {
     public char c;
     public int i;
     public long j;
-    public float f;
     public double d;
     public Boolean boxedZ;
     public Byte boxedB;

@@ -268,7 +268,6 @@ final class Samples {
         e.c = '中';
         e.i = 70000;
         e.j = 1L << 40;
-        e.f = 1f / 3;
         e.d = 1.0 / 3;
         e.boxedZ = false;
         e.boxedB = 1;
@@ -340,6 +339,13 @@ final class Samples {
         });
         add("everything", "empty", Everything::new);
         add("everything", "full", Samples::everything);
+        add("floatField", "third", () -> {
+            Floating f = new Floating();
+            f.before = 1;
+            f.f = 1f / 3;
+            f.after = 2;
+            return f;
+        });
         add("color", "red", () -> Color.RED);
         add("color", "null", () -> null);
     }

@@ -117,6 +117,8 @@ public interface Types {
 
     Everything everything(String sample, Everything v);
 
+    Floating floatField(String sample, Floating v);
+
     Color color(String sample, Color v);
 
     Date date(String sample, Date v);
