@@ -174,10 +174,7 @@ func TestWarmupFormula(t *testing.T) {
 
 func TestRoundRobinOrder(t *testing.T) {
 	for name, want := range golden(t).RoundRobin {
-		var weights []int
-		for _, part := range splitNumbers(name) {
-			weights = append(weights, part)
-		}
+		weights := splitNumbers(name)
 		targets := list(len(weights), weights...)
 		p := roundRobin{}.Prepare(sayHello, targets)
 		var got []int
