@@ -35,6 +35,7 @@ type clientConn struct {
 	late     *atomic.Int64 // answers that nobody waited for
 	heard    atomic.Bool   // anything arrived since the last tick
 	inFrame  atomic.Bool   // a message is incomplete
+	whole    atomic.Bool   // a message was finished since the last tick
 	closed   chan struct{} // closed when Closed has run
 
 	tickMu  sync.Mutex // guards the following
@@ -73,10 +74,10 @@ func (c *clientConn) tick() {
 	} else {
 		c.silent++
 	}
-	if c.inFrame.Load() {
-		c.slow++
-	} else {
+	if c.whole.Swap(false) || !c.inFrame.Load() {
 		c.slow = 0
+	} else {
+		c.slow++
 	}
 	switch silence := time.Duration(c.silent) * every; {
 	case silence >= c.params.HeartbeatTimeout:
@@ -114,6 +115,9 @@ func (c *clientConn) Received(b []byte) (int, error) {
 
 // message implements messages.
 func (c *clientConn) message(m Message) error {
+	if !c.whole.Load() {
+		c.whole.Store(true)
+	}
 	switch {
 	case m.Event():
 		c.event(m)

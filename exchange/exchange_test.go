@@ -465,6 +465,30 @@ func TestSlowFrameAndSilenceEndAConnection(t *testing.T) {
 	requireClosed(t, connect(t, silent))
 }
 
+// A busy peer may leave off in the middle of a message each time; it is slow only when it finishes none.
+func TestBusyPeerIsNotSlow(t *testing.T) {
+	var got atomic.Int32
+	s := serve(t, Params{FrameTimeout: 80 * time.Millisecond}, ServerParams{}, func(*ServerConn, string) (string, bool) {
+		got.Add(1)
+		return "", false
+	})
+	c := connect(t, s)
+	b := frame("a body").B
+	Header{Flags: FlagRequest | 2, Length: uint32(len(b) - HeaderLen)}.Put(b)
+	half := len(b) - 3
+	_, err := c.Write(b[:half])
+	require.NoError(t, err)
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	const messages = 50 // six times the limit
+	for range messages {
+		<-pace.C
+		_, err = c.Write(append(append([]byte(nil), b[half:]...), b[:half]...))
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return got.Load() == messages }, patience, time.Millisecond)
+}
+
 func TestClientHeartbeatsKeepAConnectionAndNoticeADeadPeer(t *testing.T) {
 	p := Params{Heartbeat: 20 * time.Millisecond, HeartbeatTimeout: 100 * time.Millisecond}
 	s := serve(t, p, ServerParams{}, echo)

@@ -50,8 +50,9 @@ type ServerConn struct {
 	running atomic.Int32 // requests that wait or run
 	heard   atomic.Bool
 	inFrame atomic.Bool
-	now     time.Time // of the bytes that are being received
-	silent  int       // ticks; only the server's ticker looks at it
+	whole   atomic.Bool // a message was finished since the last tick
+	now     time.Time   // of the bytes that are being received
+	silent  int         // ticks; only the server's ticker looks at it
 	slow    int
 
 	ctxMu  sync.Mutex // guards the following
@@ -138,10 +139,10 @@ func (c *ServerConn) tick(every time.Duration) {
 	} else {
 		c.silent++
 	}
-	if c.inFrame.Load() {
-		c.slow++
-	} else {
+	if c.whole.Swap(false) || !c.inFrame.Load() {
 		c.slow = 0
+	} else {
+		c.slow++
 	}
 	switch p := &c.server.params; {
 	case time.Duration(c.silent)*every >= p.HeartbeatTimeout:
@@ -158,7 +159,7 @@ func (c *ServerConn) Received(b []byte) (int, error) {
 	}
 	c.now = time.Now() // once for all messages in b
 	used, err := c.decoder.decode(b, c)
-	// A message counts as unfinished from its first byte on; each finished one starts the clock again.
+	// A message counts as unfinished from its first byte on.
 	if in := c.decoder.partial() || used < len(b); in != c.inFrame.Load() {
 		c.inFrame.Store(in)
 	}
@@ -167,6 +168,9 @@ func (c *ServerConn) Received(b []byte) (int, error) {
 
 // message implements messages.
 func (c *ServerConn) message(m Message) error {
+	if !c.whole.Load() {
+		c.whole.Store(true)
+	}
 	if m.Event() {
 		if m.Request() && m.TwoWay() && len(m.Body.B) <= maxEvent {
 			_ = c.conn.Send(answer(m), false)
