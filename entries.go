@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ferryrpc/ferry/cluster/rule"
 	"github.com/ferryrpc/ferry/registry"
@@ -31,9 +32,11 @@ func newEntries() *entries {
 	return &entries{byText: map[string]*ruleEntry{}, byID: map[string]*ruleEntry{}}
 }
 
-// identity is what stays when an entry is replaced by a newer version of itself.
+// identity is what stays when an entry is replaced by a newer version of itself. Entries have no names, so that whoever
+// leaves a bad entry in the lists keeps the last good one of the same kind, address and conditions in force.
 func identity(u *url.URL) string {
-	return fmt.Sprintf("%s|%s|%s|%s|%s|%s|%s", registry.Category(u), u.Scheme(), u.Address(), u.Service(), u.Param("application"), u.Param("side"), u.Param("name"))
+	return strings.Join([]string{registry.Category(u), u.Scheme(), u.Address(), u.Service(), u.Param("router"), u.Param("application"),
+		u.Param("side"), u.Param("name")}, "|")
 }
 
 // update takes a list and says whether anything changed. Entries are read once; of a bad one the version that was in force

@@ -30,7 +30,7 @@ func TestCalls(t *testing.T) {
 			registry := "zookeeper://" + zk.Addr()
 			port := freePort(t)
 			provider := peer.start(t, "Provider", "port="+port, "registry="+registry, "application=java-provider")
-			calls(t, peer.name, registry, "127.0.0.1:"+port)
+			calls(t, peer, registry, "127.0.0.1:"+port)
 			provider.stop()
 
 			s := serve(t, registry, "ferry")
@@ -43,7 +43,7 @@ func TestCalls(t *testing.T) {
 }
 
 // calls are the cells of a Ferry consumer.
-func calls(t *testing.T, peer, registry, address string) {
+func calls(t *testing.T, peer javaPeer, registry, address string) {
 	c := client(t, registry)
 	defer func() { require.NoError(t, c.Close()) }()
 	x := &callCells{c: c, address: address}
@@ -62,14 +62,15 @@ func calls(t *testing.T, peer, registry, address string) {
 		{"group and version", x.groups}, {"group and version *", x.anyGroup}, {"$echo", x.echo}, {"objects in lists", x.family},
 		{"7 MiB both ways", x.big}, {"request past the limit", x.tooBig}, {"reply past the limit", x.tooBigBack},
 		{"exception checked", x.checked}, {"exception runtime", x.failure("runtime", "java.lang.IllegalStateException", "runtime message")},
-		{"exception custom", x.custom}, {"exception with cause", x.failure("cause", "java.lang.IllegalArgumentException", "outer")},
+		{"exception custom", x.custom}, {"exception undeclared", x.failure("undeclared", "com.ferry.interop.UndeclaredException", "undeclared message")},
+		{"exception with cause", x.failure("cause", "java.lang.IllegalArgumentException", "outer")},
 		{"exception without message", x.failure("empty", "java.lang.IllegalStateException", "")},
 		{"timeout of the consumer", x.timeout}, {"timeout of the provider's URL", x.published}, {"unknown method", x.unknown},
 		{"unknown service", x.nowhere}, {"generic", x.genericCalls}, {"generic with maps for objects", x.genericMaps},
 		{"generic exception", x.genericFailure}, {"async by CompletableFuture", x.later},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		report(t, "calls/"+one.name, peer, fromFerry, one.run(ctx))
+		judge(t, "calls/"+one.name, peer, fromFerry, one.run(ctx))
 		cancel()
 	}
 }
@@ -261,9 +262,15 @@ func (x *callCells) published(ctx context.Context) error {
 }
 
 func (x *callCells) unknown(ctx context.Context) error {
-	m := *method("nothing")
+	m := *method("where")
 	m.Name, m.Index = "nowhere", -1
 	err := x.ref.Invoke(ctx, &protocol.Invocation{Method: &m})
+	if e := fails(err, protocol.Network, "status"); e != nil { // 40 or 70: Java looks before the call only when there are arguments
+		return e
+	}
+	m = *method("attachment")
+	m.Name, m.Index = "nowhere", -1
+	err = x.ref.Invoke(ctx, &protocol.Invocation{Method: &m, Args: &protocol.AnyRow{Value: "x"}})
 	if protocol.OutcomeOf(err) != protocol.NotStarted {
 		return fmt.Errorf("wrong failure: %w", err)
 	}
@@ -303,7 +310,11 @@ func (x *callCells) genericMaps(ctx context.Context) error {
 
 func (x *callCells) genericFailure(ctx context.Context) error {
 	_, err := x.generic.Call(ctx, "fail", []string{"java.lang.String"}, "checked")
-	return fails(err, protocol.Application, "checked message")
+	var e *protocol.Error
+	if errors.As(err, &e) {
+		err = errors.Join(want("com.ferry.interop.CheckedException", e.Class, nil), want("checked message", e.Message, nil))
+	}
+	return err
 }
 
 func (x *callCells) later(ctx context.Context) error {

@@ -45,26 +45,34 @@ func Generic(s, plain Serializer, from Row, l Limits) (any, error) {
 	if err := r.Read(&v); err != nil {
 		return nil, err
 	}
-	return Generalize(v)
+	enums, _ := s.(Enums)
+	return generalize(v, enums, Limits{}.WithDefaults().Depth)
 }
+
+// Enums is implemented by formats in which an enum constant is an object: it says whether a registered class is an enum,
+// which a generic call shows as its name.
+type Enums interface{ Enum(class string) bool }
 
 // Generalize turns objects into maps which name their class under "class", as Dubbo does for generic calls (PojoUtils).
 // It goes as deep as the default Limits allow and breaks cycles there.
 func Generalize(v any) (any, error) {
-	return generalize(v, Limits{}.WithDefaults().Depth)
+	return generalize(v, nil, Limits{}.WithDefaults().Depth)
 }
 
-func generalize(v any, depth int) (any, error) {
+func generalize(v any, enums Enums, depth int) (any, error) {
 	if depth == 0 {
 		return nil, fmt.Errorf("%w: value is nested too deep, or contains itself", ErrLimit)
 	}
 	var err error
 	switch v := v.(type) {
 	case *Object:
+		if name, ok := v.Field("name"); ok && len(v.Fields) == 1 && enums != nil && enums.Enum(v.Class) {
+			return name, nil
+		}
 		m := make(map[any]any, len(v.Fields)+1)
 		m["class"] = v.Class
 		for _, f := range v.Fields {
-			if m[f.Name], err = generalize(f.Value, depth-1); err != nil {
+			if m[f.Name], err = generalize(f.Value, enums, depth-1); err != nil {
 				return nil, err
 			}
 		}
@@ -72,7 +80,7 @@ func generalize(v any, depth int) (any, error) {
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			if out[i], err = generalize(v[i], depth-1); err != nil {
+			if out[i], err = generalize(v[i], enums, depth-1); err != nil {
 				return nil, err
 			}
 		}
@@ -80,7 +88,7 @@ func generalize(v any, depth int) (any, error) {
 	case map[any]any:
 		out := make(map[any]any, len(v))
 		for k, x := range v {
-			if out[k], err = generalize(x, depth-1); err != nil {
+			if out[k], err = generalize(x, enums, depth-1); err != nil {
 				return nil, err
 			}
 		}
@@ -88,7 +96,7 @@ func generalize(v any, depth int) (any, error) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, x := range v {
-			if out[k], err = generalize(x, depth-1); err != nil {
+			if out[k], err = generalize(x, enums, depth-1); err != nil {
 				return nil, err
 			}
 		}

@@ -198,8 +198,10 @@ func measure(s settings, e echo.Echo, r *remote) (result, error) {
 			m := &echo.Message{ID: int64(i), Name: "a message", Payload: make([]byte, s.size)}
 			last := time.Now()
 			for !stop.Load() {
-				if got, err := e.Echo(context.Background(), m); err != nil || got.ID != m.ID || len(got.Payload) != s.size {
-					failed.Store(&err)
+				got, err := e.Echo(context.Background(), m)
+				if err != nil || got.ID != m.ID || len(got.Payload) != s.size {
+					broken := fmt.Errorf("reply %v: %w", got, err) // err itself must not escape: it would count as the call's
+					failed.Store(&broken)
 					return
 				}
 				now := time.Now()

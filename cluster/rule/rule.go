@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -61,7 +62,7 @@ func decode(text []byte, into any) (blank bool, err error) {
 	if len(text) > MaxSize {
 		return false, bad("%d bytes, at most %d are allowed", len(text), MaxSize)
 	}
-	d := yaml.NewDecoder(bytes.NewReader(text))
+	d := yaml.NewDecoder(bytes.NewReader(quoteKey(text)))
 	var doc yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF):
@@ -86,6 +87,20 @@ func decode(text []byte, into any) (blank bool, err error) {
 		return false, bad("more than one document")
 	}
 	return false, nil
+}
+
+// quoteKey puts quotes around a key such as com.x.Demo::, which Dubbo's documentation writes without and which is no YAML
+// then.
+func quoteKey(text []byte) []byte {
+	at := 0
+	for line := range bytes.Lines(text) {
+		value := bytes.TrimSpace(bytes.TrimPrefix(line, []byte("key: ")))
+		if bytes.HasPrefix(line, []byte("key: ")) && bytes.HasSuffix(value, []byte(":")) && !bytes.ContainsAny(value, "'\"\\#{}[]") {
+			return slices.Concat(text[:at], []byte("key: '"), value, []byte("'\n"), text[at+len(line):])
+		}
+		at += len(line)
+	}
+	return text
 }
 
 // inspect holds the limits before anything is made from the tree.

@@ -20,6 +20,8 @@ func (q *queue) contend(ctx context.Context, r request) (*hold, error) {
 		switch {
 		case err == nil:
 			return h, nil
+		case ctx.Err() != nil && !errors.Is(err, zk.ErrDisconnected): // that one says why no server was reached
+			return nil, context.Cause(ctx)
 		case ctx.Err() != nil, !again(err):
 			return nil, err
 		}
@@ -139,8 +141,8 @@ func (q *queue) downgrade(ctx, caller context.Context, write *hold, r request) (
 		n := zk.Node{Path: q.dir + "/" + prefix + readMark + write.node.digits(), Data: r.data, Session: write.gen}
 		var err error
 		h.path, err = q.c.create(ctx, write.gen, q.dir, prefix, func(ctx context.Context) (string, error) {
-			paths, err := q.c.zk.Multi(ctx, zk.CheckOp(write.path, zk.AnyVersion), zk.CreateOp(n))
-			return n.Path, errors.Join(err, short(paths, 2, err))
+			_, err := q.c.zk.Multi(ctx, zk.CheckOp(write.path, zk.AnyVersion), zk.CreateOp(n))
+			return n.Path, err
 		})
 		switch {
 		case errors.Is(err, zk.ErrConnectionLost):
@@ -169,14 +171,6 @@ func (q *queue) downgrade(ctx, caller context.Context, write *hold, r request) (
 			return nil, err
 		}
 	}
-}
-
-// short is the error of a transaction that was answered with too few parts.
-func short(paths []string, want int, err error) error {
-	if err == nil && len(paths) != want {
-		return fmt.Errorf("%w: %d parts of %d", zk.ErrConnectionLost, len(paths), want)
-	}
-	return nil
 }
 
 // containers makes what is missing of the nodes from top down to dir, as containers, and plain nodes above.

@@ -187,10 +187,10 @@ func (q *queue) reenter(ctx, caller context.Context, r request) (*Lease, error) 
 	for _, h := range q.holds {
 		switch {
 		case h.owner != r.owner:
-		case h.node.shared():
-			read = h
-		default:
+		case !h.node.shared():
 			write = h
+		case read == nil || h.alive(): // there may be two, after two downgrades
+			read = h
 		}
 	}
 	q.mu.Unlock()

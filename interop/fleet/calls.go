@@ -48,7 +48,7 @@ type Checked struct {
 // Error is the exception's message.
 func (e *Checked) Error() string { return e.Message }
 
-// Custom is a runtime exception of the service.
+// Custom is a runtime exception that Calls declares.
 //
 //ferry:error com.ferry.interop.CustomException
 type Custom struct {
@@ -58,3 +58,13 @@ type Custom struct {
 
 // Error is the exception's message.
 func (e *Custom) Error() string { return e.Message }
+
+// Undeclared is a runtime exception of the service that nothing declares.
+//
+//ferry:error com.ferry.interop.UndeclaredException
+type Undeclared struct {
+	Message string `java:"detailMessage"`
+}
+
+// Error is the exception's message.
+func (e *Undeclared) Error() string { return e.Message }

@@ -67,7 +67,10 @@ func RegisterCallsTypes(t *serialize.Types) error {
 	if err := t.Add("com.ferry.interop.CustomException", (*Custom)(nil)); err != nil {
 		return err
 	}
-	return t.Add("com.ferry.interop.Person", (*Person)(nil))
+	if err := t.Add("com.ferry.interop.Person", (*Person)(nil)); err != nil {
+		return err
+	}
+	return t.Add("com.ferry.interop.UndeclaredException", (*Undeclared)(nil))
 }
 
 // NewCalls returns a client that makes its calls through in.
@@ -3238,3 +3241,68 @@ func (v *Custom) ReadMsgpack(r *msgpack.Reader) error {
 }
 
 var fieldsCustom = []string{"Message", "Detail"}
+
+// JavaClassName is the class of Undeclared in Java.
+func (*Undeclared) JavaClassName() string { return "com.ferry.interop.UndeclaredException" }
+
+var classUndeclared = hessian2.NewClass("com.ferry.interop.UndeclaredException", "detailMessage")
+
+// MarshalHessian2 writes v as an object of its Java class.
+func (v *Undeclared) MarshalHessian2(w *hessian2.Writer) error {
+	w.Object(classUndeclared)
+	w.String(v.Message)
+	return nil
+}
+
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
+func (v *Undeclared) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classUndeclared))
+			}
+		}
+		return r.Err()
+	}
+	fields, ok := r.Object(classUndeclared)
+	for _, i := range fields {
+		v.readHessian2(r, i)
+	}
+	if ok {
+		r.EndObject()
+	}
+	return r.Err()
+}
+
+func (v *Undeclared) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.Message = r.String()
+	default:
+		r.Skip()
+	}
+}
+
+// AppendMsgpack writes v as a map of its fields.
+func (v *Undeclared) AppendMsgpack(w *msgpack.Writer) error {
+	w.Map(1)
+	w.String("Message")
+	w.String(v.Message)
+	return nil
+}
+
+// ReadMsgpack reads v from a map of its fields.
+func (v *Undeclared) ReadMsgpack(r *msgpack.Reader) error {
+	n, _ := r.Map()
+	for i := 0; r.Next(i, n); i++ {
+		switch r.Field(fieldsUndeclared, i) {
+		case 0:
+			v.Message = r.String()
+		default:
+			r.Skip()
+		}
+	}
+	return r.Err()
+}
+
+var fieldsUndeclared = []string{"Message"}

@@ -146,6 +146,8 @@ func (c *caller) Fail(_ context.Context, kind string) (string, error) {
 		return "", errors.New("runtime message")
 	case "custom":
 		return "", &Custom{Message: "custom message", Detail: "more"}
+	case "undeclared":
+		return "", &Undeclared{Message: "undeclared message"}
 	case "cause":
 		return "", fmt.Errorf("outer: %w", &Checked{Message: "inner", Code: 7})
 	case "empty":

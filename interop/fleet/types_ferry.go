@@ -87,7 +87,10 @@ func RegisterTypesTypes(t *serialize.Types) error {
 	if err := t.Add("com.ferry.interop.Person", (*Person)(nil)); err != nil {
 		return err
 	}
-	return t.Add("com.ferry.interop.Twins", (*Twins)(nil))
+	if err := t.Add("com.ferry.interop.Twins", (*Twins)(nil)); err != nil {
+		return err
+	}
+	return t.Add("com.ferry.interop.UndeclaredException", (*Undeclared)(nil))
 }
 
 // NewTypes returns a client that makes its calls through in.

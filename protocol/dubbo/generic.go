@@ -63,8 +63,30 @@ func (r *request) resolve() error {
 		}
 	}
 	call.Attachments = r.call.Attachments
-	r.call = call
+	r.call, r.invoked = call, true
 	return nil
+}
+
+// genericException is the class in which a generic caller gets every failure of a service: it is sure to have that one, but
+// hardly the service's own (GenericFilter).
+const genericException = "org.apache.dubbo.rpc.service.GenericException"
+
+type genericFailure struct {
+	ExceptionClass   string
+	ExceptionMessage string
+}
+
+// exception is what the caller is told of a handler's error.
+func (r *request) exception(err error) *serialize.Exception {
+	x := exception(err, r.call.Method)
+	if !r.invoked || r.format.ID() != serialize.Hessian2ID {
+		return x
+	}
+	class := x.Class
+	if class == "" {
+		class = "java.lang.RuntimeException"
+	}
+	return &serialize.Exception{Class: genericException, Message: x.Message, Value: &genericFailure{class, x.Message}}
 }
 
 // generalized is the reply of a generic call: objects as maps.

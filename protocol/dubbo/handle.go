@@ -103,7 +103,8 @@ type request struct {
 	version string // the caller's protocol version
 	target  *target
 	call    *protocol.Invocation
-	generic bool
+	generic bool // the reply goes back generalized
+	invoked bool // it came as $invoke
 }
 
 // find passes over the prefix and returns the methods that it names, one for each group.
@@ -315,7 +316,7 @@ func (r *request) writeAnswer(w serialize.Writer, err error) (werr error) {
 	switch {
 	case err != nil:
 		if werr = w.Write(&flags[flagException+attached]); werr == nil {
-			werr = w.Write(exception(err, r.call.Method))
+			werr = w.Write(r.exception(err))
 		}
 	case r.call.Reply == nil || r.call.Reply.Len() == 0:
 		werr = w.Write(&flags[flagNull+attached])

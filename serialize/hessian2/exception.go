@@ -3,6 +3,7 @@ package hessian2
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/ferryrpc/ferry/serialize"
 )
@@ -98,19 +99,23 @@ func (r *Reader) exception(e *serialize.Exception) {
 	if _, ok := r.begin(); !ok {
 		return
 	}
-	generic := ""
+	var class, message string // of Dubbo's GenericException
 	for _, name := range names {
 		switch name {
 		case "detailMessage":
 			e.Message = r.optionalText()
-		case "exceptionMessage": // of Dubbo's GenericException
-			generic = r.optionalText()
+		case "exceptionClass":
+			class = r.optionalText()
+		case "exceptionMessage":
+			message = r.optionalText()
 		default:
 			r.Skip()
 		}
 	}
-	if e.Message == "" {
-		e.Message = generic
+	if strings.HasSuffix(e.Class, ".rpc.service.GenericException") && class != "" {
+		e.Class, e.Message = class, message // its own message is a stack trace
+		r.EndObject()
+		return
 	}
 	if _, ok := r.owner.types.Type(e.Class); ok && r.err == nil {
 		r.pos, r.next, r.depth = pos, next, depth

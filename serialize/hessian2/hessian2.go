@@ -138,3 +138,9 @@ func ownClass(t reflect.Type) (name string) {
 
 // javaClass is implemented by types that know their Java class.
 type javaClass interface{ JavaClassName() string }
+
+// Enum implements serialize.Enums: an enum is a registered class whose Go type is no struct.
+func (s *Serializer) Enum(class string) bool {
+	t, ok := s.types.Type(class)
+	return ok && t.Kind() != reflect.Struct
+}

@@ -111,7 +111,11 @@ final class CallCells {
             want("custom message", e.getMessage());
             want("more", e.getDetail());
         });
-        cell("calls/exception with cause", () -> want("outer", thrown(RuntimeException.class, () -> calls.fail("cause")).getMessage().split(":")[0]));
+        cell("calls/exception undeclared", () -> {
+            RuntimeException e = thrown(UndeclaredException.class, () -> calls.fail("undeclared"));
+            want("undeclared message", e.getMessage());
+        });
+        cell("calls/exception with cause", () -> want("outer", thrown(Exception.class, () -> calls.fail("cause")).getMessage().split(":")[0]));
         cell("calls/exception without message", () -> {
             String m = thrown(RuntimeException.class, () -> calls.fail("empty")).getMessage();
             want(true, m == null || m.isEmpty());

@@ -35,7 +35,7 @@ public interface Calls {
     /** Which of the exported services this is: its group and version. */
     String where();
 
-    String fail(String kind) throws CheckedException;
+    String fail(String kind) throws CheckedException, CustomException;
 
     String sleep(int millis);
 

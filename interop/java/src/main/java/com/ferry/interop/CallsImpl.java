@@ -97,6 +97,8 @@ final class CallsImpl implements Calls {
                 throw new IllegalStateException("runtime message");
             case "custom":
                 throw new CustomException("custom message", "more");
+            case "undeclared":
+                throw new UndeclaredException("undeclared message");
             case "cause":
                 throw new IllegalArgumentException("outer", new CheckedException("inner", 7));
             case "empty":

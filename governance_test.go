@@ -1,0 +1,405 @@
+package ferry_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/internal/zk"
+	"github.com/ferryrpc/ferry/internal/zktest"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/registry/memory"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// An office is where an administrator writes rules.
+type office interface {
+	text(t *testing.T, key, content string) // an empty content deletes
+	add(t *testing.T, rule string)          // a URL in the lists
+	remove(t *testing.T, rule string)
+}
+
+// memoryOffice writes to a memory registry.
+type memoryOffice struct{ *memory.Registry }
+
+func (m memoryOffice) text(_ *testing.T, key, content string) {
+	if content == "" {
+		m.SetRule(key, nil)
+		return
+	}
+	m.SetRule(key, []byte(content))
+}
+
+func (m memoryOffice) add(t *testing.T, rule string) {
+	require.NoError(t, m.Register(t.Context(), url.MustParse(rule)))
+}
+
+func (m memoryOffice) remove(t *testing.T, rule string) {
+	require.NoError(t, m.Unregister(t.Context(), url.MustParse(rule)))
+}
+
+// inMemory returns a memory registry for clients that have x, and its office.
+func inMemory(t *testing.T, x *ferry.Extensions) memoryOffice {
+	var in registry.Registry
+	name := strings.ToLower(path.Base(t.Name()))
+	require.NoError(t, x.Registries.Add("office", nil, func(e extension.Env, u *url.URL) (registry.Registry, error) {
+		var err error
+		if in == nil {
+			in, err = memory.New(e, url.MustParse("memory://"+t.Name()))
+			require.NoError(t, err)
+		}
+		return memory.New(e, url.MustParse("memory://"+t.Name()))
+	}))
+	probe := &ferry.Client{Registry: "office://" + name, Extensions: x} // opens the registry, and with it ours
+	_, err := probe.Refer(&protocol.Interface{Name: "com.example.Nobody"}, ferry.Check(false))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, in.Close()) })
+	require.NoError(t, probe.Close())
+	return memoryOffice{in.(*memory.Registry)}
+}
+
+// zkOffice writes to ZooKeeper as dubbo-admin does.
+type zkOffice struct{ *zk.Client }
+
+func (z zkOffice) put(t *testing.T, path, content string) {
+	ctx := t.Context()
+	if _, found, err := z.Exists(ctx, path, nil); found || err != nil {
+		require.NoError(t, err)
+		_, err = z.Set(ctx, path, []byte(content), zk.AnyVersion)
+		require.NoError(t, err)
+		return
+	}
+	_, err := z.Create(ctx, zk.Node{Path: path, Data: []byte(content), Parents: true})
+	require.NoError(t, err)
+}
+
+func (z zkOffice) text(t *testing.T, key, content string) {
+	path := "/dubbo/config/dubbo/" + key
+	if content == "" {
+		require.NoError(t, z.Delete(t.Context(), path, zk.AnyVersion))
+		return
+	}
+	z.put(t, path, content)
+}
+
+func node(rule string) string {
+	u := url.MustParse(rule)
+	return "/dubbo/" + u.Interface() + "/" + registry.Category(u) + "/" + url.Encode(rule)
+}
+
+func (z zkOffice) add(t *testing.T, rule string) { z.put(t, node(rule), "") }
+
+func (z zkOffice) remove(t *testing.T, rule string) {
+	require.NoError(t, z.Delete(t.Context(), node(rule), zk.AnyVersion))
+}
+
+// A town is three providers and a consumer that calls them all the time.
+type town struct {
+	office
+	*client
+	group, app string
+	at         map[string]string // provider's name to its address
+	registry   string
+	x          *ferry.Extensions
+}
+
+func (w *town) key(kind string) string { return service + "::" + w.group + "." + kind }
+
+// rule completes a URL of the lists.
+func (w *town) rule(address, scheme, params string) string {
+	return fmt.Sprintf("%s://%s/%s?group=%s&dynamic=false&category=%s&%s", scheme, address, service, w.group,
+		map[bool]string{true: "configurators", false: "routers"}[scheme == "override" || scheme == "absent"], params)
+}
+
+// served calls and returns who answered.
+func (w *town) served(ctx context.Context, item string) []string {
+	names := map[string]bool{}
+	for range 40 {
+		got, err := w.Buy(ctx, item, 1)
+		if err != nil {
+			got = "failure " + err.Error()
+		}
+		name, _, _ := strings.Cut(got, " ")
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// becomes waits until who answers is as wanted, which must be within a second.
+func (w *town) becomes(t *testing.T, ctx context.Context, item string, want ...string) {
+	t.Helper()
+	start := time.Now()
+	var got []string
+	for ; time.Since(start) < time.Second; time.Sleep(time.Millisecond) {
+		if got = w.served(ctx, item); slices.Equal(got, want) {
+			return
+		}
+	}
+	require.Equal(t, want, got, "rules: %v", w.in.Rules())
+}
+
+func (w *town) ruleState(place string) (out ferry.RuleState) {
+	if u, err := url.Parse(place); err == nil {
+		place = u.String()
+	}
+	for _, s := range w.in.Rules() {
+		if strings.HasPrefix(s.Place, place) {
+			out = s
+		}
+	}
+	return out
+}
+
+// everywhere runs a test with a memory registry and both kinds of ZooKeeper, under load. No call of the load may fail.
+func everywhere(t *testing.T, options []ferry.Option, run func(t *testing.T, w *town)) {
+	t.Run("memory", func(t *testing.T) {
+		x := ferry.Builtin()
+		o := inMemory(t, x)
+		inTown(t, o, "office://x", x, options, run)
+	})
+	real.Both(t, func(t *testing.T, z zktest.Target) {
+		c, err := zk.Open(zk.Config{Addresses: []string{z.Addr()}})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		inTown(t, zkOffice{c}, "zookeeper://"+z.Addr()+"?cache=false", ferry.Builtin(), options, run)
+	})
+}
+
+func inTown(t *testing.T, o office, registry string, x *ferry.Extensions, options []ferry.Option, run func(t *testing.T, w *town)) {
+	name := strings.ReplaceAll(t.Name(), "/", "-")
+	w := &town{office: o, group: name, app: "app-" + name, at: map[string]string{}, registry: registry, x: x}
+	for i, who := range []string{"ann", "bob", "eve"} {
+		s := &ferry.Server{Registry: registry, Extensions: x, Options: []ferry.Option{ferry.Group(w.group), ferry.Host(fmt.Sprintf("127.0.0.%d", i+2)),
+			ferry.Param("application", "shop-"+name)}}
+		if who == "eve" {
+			s.Options = append(s.Options, ferry.Param("dubbo.tag", "gray"))
+		}
+		require.NoError(t, s.ExportValue(service, shop{who}))
+		t.Cleanup(func() { require.NoError(t, s.Close(canceled())) })
+		w.at[who] = s.URLs()[0].Address()
+	}
+	c := &ferry.Client{Registry: registry, Extensions: x, Options: []ferry.Option{ferry.Group(w.group), ferry.Param("application", w.app),
+		ferry.Cluster("failfast"), ferry.Timeout(patience)}}
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	var err error
+	w.client, err = fill(c, options...)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.in.Directory().Snapshot().Targets) == 3 }, patience, time.Millisecond)
+	defer busy(t, w.client)()
+	run(t, w)
+}
+
+// busy calls all the time until the function that it returns is called, which fails the test if a call failed.
+func busy(t *testing.T, c *client) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var callers sync.WaitGroup
+	var calls, failed atomic.Int64
+	for range 2 {
+		callers.Go(func() {
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for ctx.Err() == nil {
+				if _, err := c.Buy(context.Background(), "pear", 1); err != nil && failed.Add(1) < 4 {
+					t.Errorf("a call failed: %v", err)
+				}
+				calls.Add(1)
+				<-tick.C
+			}
+		})
+	}
+	return func() {
+		cancel()
+		callers.Wait()
+		require.Zero(t, failed.Load(), "of %d calls", calls.Load())
+		require.Positive(t, calls.Load())
+	}
+}
+
+func TestOverridesTakeEffectUnderLoad(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		w.becomes(t, ctx, "apple", "ann", "bob") // eve has a tag
+
+		// The weight of one provider, by YAML for the service.
+		weight := func(n int) string {
+			return fmt.Sprintf("configVersion: v2.7\nscope: service\nkey: %s/%s\nenabled: true\nconfigs:\n- side: consumer\n  addresses: [0.0.0.0]\n"+
+				"  providerAddresses: [\"%s\"]\n  parameters: {weight: %d}\n", w.group, service, w.at["ann"], n)
+		}
+		w.text(t, w.key("configurators"), weight(0))
+		w.becomes(t, ctx, "apple", "bob")
+		w.text(t, w.key("configurators"), weight(100))
+		w.becomes(t, ctx, "apple", "ann", "bob")
+
+		// A bad version is reported, and the one before it stays.
+		w.text(t, w.key("configurators"), weight(0))
+		w.becomes(t, ctx, "apple", "bob")
+		for _, bad := range []string{"configs: [", "a: &a [1]\nb: *a", strings.Replace(weight(1), "weight: 1", "timeout: soon", 1),
+			strings.Replace(weight(1), "weight: 1", "loadbalance: nearest", 1), strings.Replace(weight(1), "weight: 1", "mock: 'return {'", 1),
+			strings.Replace(weight(1), "weight: 1", "buy.retries: two", 1), strings.Repeat("#", 70<<10)} {
+			w.text(t, w.key("configurators"), bad)
+			require.Eventually(t, func() bool { return w.ruleState(w.key("configurators")).Err != nil }, patience, time.Millisecond, bad)
+			require.True(t, w.ruleState(w.key("configurators")).InForce)
+			require.Equal(t, []string{"bob"}, w.served(ctx, "apple"))
+			w.text(t, w.key("configurators"), weight(0))
+			require.Eventually(t, func() bool { return w.ruleState(w.key("configurators")).Err == nil }, patience, time.Millisecond)
+		}
+		w.text(t, w.key("configurators"), "")
+		w.becomes(t, ctx, "apple", "ann", "bob")
+
+		// A provider that is taken out, by a URL.
+		off := w.rule(w.at["bob"], "override", "disabled=true")
+		w.add(t, off)
+		w.becomes(t, ctx, "apple", "ann")
+		w.remove(t, off)
+		w.becomes(t, ctx, "apple", "ann", "bob")
+
+		// Parameters that keep calls safe cannot be set; the rest of the rule counts.
+		w.text(t, w.app+".configurators", fmt.Sprintf("scope: application\nconfigs:\n- side: consumer\n  services: [\"%s\"]\n"+
+			"  parameters: {token: stolen, serialization: msgpack, cluster: failover, buy.retries: 1}\n", w.group+"/"+service))
+		require.Eventually(t, func() bool {
+			u := w.in.Directory().Snapshot().Targets[0].Ref.URL()
+			return u.Param("buy.retries") == "1" && u.Param("token") == "" && u.Param("serialization") == ""
+		}, patience, time.Millisecond)
+		require.ElementsMatch(t, []string{"token", "serialization"}, w.ruleState(w.app).Refused)
+		w.becomes(t, ctx, "apple", "ann", "bob")
+		w.text(t, w.app+".configurators", "")
+	})
+}
+
+func TestMockSwitchedAtRunTime(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		mocked := func(value string) string {
+			return "configVersion: v2.7\nscope: service\nkey: x\nconfigs:\n- side: consumer\n  parameters: {mock: '" + value + "'}\n"
+		}
+		refs := w.in.Directory().Snapshot().Targets
+		w.text(t, w.key("configurators"), mocked("force:return mocked by rule"))
+		w.becomes(t, ctx, "apple", "mocked")
+		w.text(t, w.key("configurators"), mocked("false"))
+		w.becomes(t, ctx, "apple", "ann", "bob")
+		w.text(t, w.key("configurators"), "")
+		require.Equal(t, refs, w.in.Directory().Snapshot().Targets, "a mock needs no new connections")
+
+		// By a URL, encoded twice as Dubbo does it, for one method.
+		on := w.rule("0.0.0.0", "override", "buy.mock=force%3Areturn+double")
+		w.add(t, on)
+		w.becomes(t, ctx, "apple", "double")
+		bad := w.rule("0.0.0.0", "override", "buy.mock=force%3Areturn+%7B") // a worse version of the same entry
+		w.add(t, bad)
+		w.remove(t, on)
+		require.Eventually(t, func() bool { s := w.ruleState(bad); return s.Err != nil && s.InForce && len(w.in.Rules()) == 1 }, patience, time.Millisecond)
+		require.Equal(t, []string{"double"}, w.served(ctx, "apple"))
+		w.remove(t, bad)
+		w.becomes(t, ctx, "apple", "ann", "bob")
+	})
+}
+
+func TestConditionRoutes(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		rules := func(force bool, lines ...string) string {
+			return fmt.Sprintf("scope: service\nforce: %v\nruntime: true\nenabled: true\nkey: x\nconditions:\n- \"%s\"\n", force, strings.Join(lines, "\"\n- \""))
+		}
+		w.text(t, w.key("condition-router"), rules(false, "host = 127.0.0.* => host = 127.0.0.2"))
+		w.becomes(t, ctx, "apple", "ann")
+		w.text(t, w.key("condition-router"), rules(false, "method = sell => host = 127.0.0.2", "method = b*y => host = 127.0.0.3"))
+		w.becomes(t, ctx, "apple", "bob")
+		w.text(t, w.key("condition-router"), rules(true, "arguments[0] = apple & arguments[1]=1~5 => host = 127.0.0.2", "arguments[0]=fig => host=127.0.0.3",
+			"arguments[0]=plum => false", "attachments[who]=me => address=$wanted"))
+		w.becomes(t, ctx, "apple", "ann")
+		w.becomes(t, ctx, "fig", "bob")
+		w.becomes(t, ctx, "kiwi", "ann", "bob")
+		_, err := w.Buy(ctx, "plum", 1)
+		require.ErrorContains(t, err, "router condition removed")
+		require.Equal(t, protocol.NotSent, protocol.OutcomeOf(err))
+		_, err = w.Buy(ferry.WithAttachment(ctx, "who", "me"), "kiwi", 1)
+		require.Error(t, err, "the consumer has no parameter called wanted, and the rule is forced")
+
+		// A bad version changes nothing.
+		w.text(t, w.key("condition-router"), rules(true, "host = => ,"))
+		require.Eventually(t, func() bool { return w.ruleState(w.key("condition-router")).Err != nil }, patience, time.Millisecond)
+		require.Equal(t, []string{"bob"}, w.served(ctx, "fig"))
+		w.text(t, w.key("condition-router"), "")
+		w.becomes(t, ctx, "apple", "ann", "bob")
+
+		// A rule that leaves nobody is passed over unless it is forced; the application's, and one in the lists.
+		w.text(t, w.app+".condition-router", rules(false, "=> host = 10.9.9.9"))
+		require.Eventually(t, func() bool { return w.ruleState(w.app + ".condition").InForce }, patience, time.Millisecond)
+		require.Equal(t, []string{"ann", "bob"}, w.served(ctx, "apple"))
+		w.text(t, w.app+".condition-router", rules(false, "application = "+w.app+" => host != 127.0.0.2"))
+		w.becomes(t, ctx, "apple", "bob")
+		w.text(t, w.app+".condition-router", "")
+		w.becomes(t, ctx, "apple", "ann", "bob")
+		route := w.rule("0.0.0.0", "route", "router=condition&force=true&priority=2&rule="+url.Encode("=> address = "+w.at["ann"]))
+		w.add(t, route)
+		w.becomes(t, ctx, "apple", "ann")
+		script := w.rule("0.0.0.0", "route", "router=script&rule=x")
+		w.add(t, script)
+		require.Eventually(t, func() bool { return w.ruleState(script).Err != nil }, patience, time.Millisecond)
+		w.remove(t, route)
+		w.becomes(t, ctx, "apple", "ann", "bob")
+		w.remove(t, script)
+	})
+}
+
+func TestTagRoutes(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		gray := ferry.WithAttachment(ctx, "dubbo.tag", "gray")
+		blue := ferry.WithAttachment(ctx, "dubbo.tag", "blue")
+		forced := ferry.WithAttachment(blue, "dubbo.force.tag", "true")
+		w.becomes(t, gray, "apple", "eve")
+		w.becomes(t, blue, "apple", "ann", "bob") // nobody is blue: those without a tag
+		_, err := w.Buy(forced, "apple", 1)
+		require.ErrorContains(t, err, "router tag removed 3")
+
+		key := strings.Replace(w.app, "app-", "shop-", 1) + ".tag-router"
+		tags := func(force bool, name, who string) string {
+			return fmt.Sprintf("force: %v\nruntime: true\nenabled: true\npriority: 1\nkey: x\ntags:\n- name: %s\n  addresses: [\"%s\"]\n", force, name, who)
+		}
+		w.text(t, key, tags(false, "blue", w.at["bob"]))
+		w.becomes(t, blue, "apple", "bob")
+		w.becomes(t, ctx, "apple", "ann")
+		w.becomes(t, gray, "apple", "eve") // the route does not know gray
+		w.text(t, key, tags(false, "blue", "127.0.0.9:1"))
+		w.becomes(t, blue, "apple", "ann", "bob")
+		w.text(t, key, tags(true, "blue", "127.0.0.9:1"))
+		require.Eventually(t, func() bool { _, err := w.Buy(blue, "apple", 1); return err != nil }, time.Second, time.Millisecond)
+		w.text(t, key, "tags: [{name: blue}, {name: blue}]")
+		require.Eventually(t, func() bool { return w.ruleState(key).Err != nil }, patience, time.Millisecond)
+		_, err = w.Buy(blue, "apple", 1)
+		require.Error(t, err, "the rule before the bad one stays")
+		w.text(t, key, "")
+		w.becomes(t, blue, "apple", "ann", "bob")
+	})
+}
+
+// TestRulesAreThereWhenReferReturns: the first call of a new consumer obeys.
+func TestRulesAreThereWhenReferReturns(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		w.text(t, w.key("configurators"), "configs:\n- side: consumer\n  parameters: {mock: 'force:return early'}\n")
+		c := &ferry.Client{Registry: w.registry, Extensions: w.x, Options: []ferry.Option{ferry.Group(w.group)}}
+		defer c.Close()
+		for range 5 {
+			in, err := fill(c)
+			require.NoError(t, err)
+			got, err := in.Buy(t.Context(), "apple", 1)
+			require.NoError(t, err)
+			require.Equal(t, "early", got)
+			require.NoError(t, in.in.Close())
+		}
+		w.text(t, w.key("configurators"), "")
+	})
+}
