@@ -18,7 +18,7 @@ import (
 
 // governance brings the registry's rules to a reference while calls run: overrides change the parameters of its
 // providers and its own, routes narrow its list down. Rules come as URLs in the lists of the service and as texts under
-// five keys. A rule that cannot be used is logged once and shown by Rules, and the one before it stays in force.
+// six keys. A rule that cannot be used is logged once and shown by Rules, and the one before it stays in force.
 type governance struct {
 	ref *Reference
 	r   *running
@@ -26,13 +26,13 @@ type governance struct {
 
 	mu      sync.Mutex // guards the following; held while the directory is told, so that changes arrive in order
 	entries *entries   // URLs of the lists
-	texts   [5]text
-	app     string // whose tags are watched: the application of the first provider
+	texts   [textCount]text
+	app     string // whose tags and conditions are watched: the application of the first provider
 	untold  int    // texts that were not delivered yet
 	told    chan struct{}
 	closed  bool
-	watches []func() // end the watches
-	endTags func()
+	watches []func() // end the watches of the consumer's texts
+	theirs  []func() // end those of app's
 }
 
 // The texts, in the order in which they are applied.
@@ -40,8 +40,10 @@ const (
 	appConfigurators = iota
 	serviceConfigurators
 	providerTags
+	providerConditions
 	appConditions
 	serviceConditions
+	textCount
 )
 
 // A text is what stands under a key.
@@ -146,7 +148,7 @@ func (g *governance) set(i int, content []byte) {
 				err = cmp.Or(err, g.vet(c))
 			}
 		}
-	case appConditions, serviceConditions:
+	case providerConditions, appConditions, serviceConditions:
 		next.conditions, err = rule.ParseConditions(content)
 	case providerTags:
 		next.tags, err = rule.ParseTags(content)
@@ -186,31 +188,41 @@ func (g *governance) state(b *bulletin, s registry.State) {
 	g.ref.directory.Update(s)
 	g.mu.Unlock()
 	if changed {
-		g.followTags(b, app)
+		g.followProvider(b, app)
 	}
 }
 
-// followTags turns to the tags of another application.
-func (g *governance) followTags(b *bulletin, app string) {
+// followProvider turns to the texts of another provider's application.
+func (g *governance) followProvider(b *bulletin, app string) {
+	keys := map[int]string{providerTags: app + ".tag-router"}
+	if app != g.own.Param("application") { // or else it is watched already
+		keys[providerConditions] = app + ".condition-router"
+	}
 	g.mu.Lock()
-	end := g.endTags
-	g.endTags = nil
-	if g.texts[providerTags].state.InForce && !g.closed {
-		g.texts[providerTags] = text{}
+	ends := g.theirs
+	g.theirs = nil
+	old := g.texts[providerTags].state.InForce || g.texts[providerConditions].state.InForce
+	g.texts[providerTags], g.texts[providerConditions] = text{}, text{}
+	if old && !g.closed {
 		g.apply(false)
 	}
 	g.mu.Unlock()
-	if end != nil {
+	for _, end := range ends {
 		end()
 	}
-	stop := g.follow(b, providerTags, app+".tag-router")
+	ends = nil
+	for i, key := range keys {
+		if stop := g.follow(b, i, key); stop != nil {
+			ends = append(ends, stop)
+		}
+	}
 	g.mu.Lock()
 	if !g.closed {
-		g.endTags, stop = stop, nil
+		g.theirs, ends = ends, nil
 	}
 	g.mu.Unlock()
-	if stop != nil {
-		stop()
+	for _, end := range ends {
+		end()
 	}
 }
 
@@ -244,22 +256,22 @@ func withoutMock(u *url.URL) *url.URL {
 	return u
 }
 
-// route gives the directory its routers: those of the lists, tags, conditions of the application, of the service.
+// route gives the directory its routers: those of the lists, tags, conditions of the applications, of the service.
 func (g *governance) route() error {
 	var routers []cluster.Router
-	conditions := func(sets ...*rule.Conditions) {
+	conditions := func(name string, sets ...*rule.Conditions) {
 		sets = slices.DeleteFunc(sets, func(s *rule.Conditions) bool { return s == nil })
-		if r := cluster.NewConditionRouter(g.own, sets...); r != nil {
+		if r := cluster.NewConditionRouter(name, g.own, sets...); r != nil {
 			routers = append(routers, r)
 		}
 	}
-	conditions(g.entries.conditions...)
+	conditions("list", g.entries.conditions...)
 	tags, err := cluster.NewTagRouter(g.own, g.texts[providerTags].tags)
 	if err != nil {
 		return err
 	}
 	routers = append(routers, tags)
-	conditions(g.texts[appConditions].conditions, g.texts[serviceConditions].conditions)
+	conditions("text", g.texts[providerConditions].conditions, g.texts[appConditions].conditions, g.texts[serviceConditions].conditions)
 	g.ref.directory.Route(routers...)
 	return nil
 }
@@ -356,13 +368,11 @@ func (ref *Reference) Rules() []RuleState {
 func (g *governance) close() {
 	g.mu.Lock()
 	g.closed = true
-	ends := append(g.watches, g.endTags)
-	g.watches, g.endTags = nil, nil
+	ends := append(g.watches, g.theirs...)
+	g.watches, g.theirs = nil, nil
 	g.mu.Unlock()
 	for _, end := range ends {
-		if end != nil {
-			end()
-		}
+		end()
 	}
 }
 

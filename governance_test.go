@@ -15,10 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/examples/greeter"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/internal/zk"
 	"github.com/ferryrpc/ferry/internal/zktest"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/proxy"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/registry/memory"
 	"github.com/ferryrpc/ferry/url"
@@ -342,6 +344,17 @@ func TestConditionRoutes(t *testing.T) {
 		w.becomes(t, ctx, "apple", "bob")
 		w.text(t, w.app+".condition-router", "")
 		w.becomes(t, ctx, "apple", "ann", "bob")
+
+		// All places together: each narrows what the one before it left.
+		first := w.rule("0.0.0.0", "condition", "rule="+url.Encode("=> host = 127.0.0.*"))
+		w.add(t, first)
+		w.text(t, w.app+".condition-router", rules(false, "=> host != 127.0.0.9"))
+		w.text(t, w.key("condition-router"), rules(false, "=> host = 127.0.0.3"))
+		w.becomes(t, ctx, "apple", "bob")
+		w.remove(t, first)
+		w.text(t, w.app+".condition-router", "")
+		w.text(t, w.key("condition-router"), "")
+		w.becomes(t, ctx, "apple", "ann", "bob")
 		route := w.rule("0.0.0.0", "route", "router=condition&force=true&priority=2&rule="+url.Encode("=> address = "+w.at["ann"]))
 		w.add(t, route)
 		w.becomes(t, ctx, "apple", "ann")
@@ -383,6 +396,13 @@ func TestTagRoutes(t *testing.T) {
 		require.Error(t, err, "the rule before the bad one stays")
 		w.text(t, key, "")
 		w.becomes(t, blue, "apple", "ann", "bob")
+
+		// The provider's application has conditions too.
+		key = strings.Replace(key, "tag", "condition", 1)
+		w.text(t, key, "scope: application\nconditions: ['=> host = 127.0.0.3']")
+		w.becomes(t, ctx, "apple", "bob")
+		w.text(t, key, "")
+		w.becomes(t, ctx, "apple", "ann", "bob")
 	})
 }
 
@@ -401,5 +421,150 @@ func TestRulesAreThereWhenReferReturns(t *testing.T) {
 			require.NoError(t, in.in.Close())
 		}
 		w.text(t, w.key("configurators"), "")
+	})
+}
+
+func TestClusterSwitchedUnderLoad(t *testing.T) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		parameters := func(list string) string { return "configs:\n- side: consumer\n  parameters: {" + list + "}\n" }
+		for range 2 { // the second time the clusters of the first are there
+			w.text(t, w.key("configurators"), parameters("cluster: available"))
+			require.Eventually(t, func() bool { return len(w.served(ctx, "apple")) == 1 }, time.Second, time.Millisecond)
+			for _, c := range []string{"forking", "failback", "failsafe"} {
+				w.text(t, w.key("configurators"), parameters("cluster: "+c+", loadbalance: roundrobin, timeout: 15000, buy.sticky: false"))
+				w.becomes(t, ctx, "apple", "ann", "bob")
+			}
+			w.text(t, w.key("configurators"), parameters("sticky: true"))
+			require.Eventually(t, func() bool { return len(w.served(ctx, "apple")) == 1 }, time.Second, time.Millisecond)
+			w.text(t, w.key("configurators"), "")
+			w.becomes(t, ctx, "apple", "ann", "bob")
+		}
+	})
+}
+
+// greeterMock is what "ferry gen -mock" gives a start for.
+type greeterMock struct{}
+
+func (greeterMock) SayHello(_ context.Context, name string) (string, error) {
+	return "mocked hello, " + name, nil
+}
+
+func TestMocks(t *testing.T) {
+	x := ferry.Builtin()
+	require.NoError(t, x.Mock("GreeterMock", greeterMock{}))
+	require.NoError(t, x.Mock("com.example.ShopMock", shop{"mock"}))
+	require.ErrorContains(t, x.Mock("GreeterMock", greeterMock{}), "already")
+	c := &ferry.Client{Registry: "memory://" + t.Name(), Extensions: x, Options: []ferry.Option{ferry.Check(false)}}
+	defer c.Close()
+	g, err := greeter.ReferGreeter(c, ferry.Param("mock", "true"))
+	require.NoError(t, err)
+	got, err := g.SayHello(t.Context(), "ann")
+	require.NoError(t, err, "nobody is there, which is a failure of the framework")
+	require.Equal(t, "mocked hello, ann", got)
+
+	for mock, want := range map[string]string{"force:default": "mock sold fig", "return fig": "fig", "fail:return `fig`": "fig"} {
+		in, err := fill(c, ferry.Param("mock", mock))
+		require.NoError(t, err, mock)
+		got, err := in.Buy(t.Context(), "fig", 1)
+		require.NoError(t, err, mock)
+		require.Equal(t, want, got, mock)
+	}
+	in, err := fill(c, ferry.Param("mock", "throw com.example.OutOfStock"))
+	require.NoError(t, err)
+	require.NoError(t, c.Types().Add("com.example.OutOfStock", &outOfStock{}))
+	_, err = in.Buy(t.Context(), "fig", 1)
+	var typed *outOfStock
+	require.ErrorAs(t, err, &typed)
+
+	type stock struct {
+		Item  string
+		Left  int32
+		Price *float64
+	}
+	ref, err := c.Refer(&protocol.Interface{Name: service}, ferry.Param("look.mock", `return [{"item":"fig","left":7,"price":1.5}]`))
+	require.NoError(t, err)
+	look, err := proxy.Unary[string, []stock](ref, service, "look")
+	require.NoError(t, err)
+	all, err := look(t.Context(), "fig")
+	require.NoError(t, err)
+	price := 1.5
+	require.Equal(t, []stock{{"fig", 7, &price}}, all, "by the names that Java would use")
+
+	// A mock does not hide what the service itself answers, and does not stand in for a call that works.
+	export(t, "memory://"+t.Name(), "ann")
+	in, err = fill(c, ferry.Param("mock", "return mocked"), ferry.Check(true))
+	require.NoError(t, err)
+	got, err = in.Buy(t.Context(), "apple", 1)
+	require.NoError(t, err)
+	require.Equal(t, "ann sold apple", got)
+	_, err = in.Buy(t.Context(), "dragon", 1)
+	require.ErrorContains(t, err, "dragons are not for sale")
+
+	for mock, want := range map[string]string{"return {": "bad JSON", "nobody": "no mock is registered as nobody"} {
+		_, err := fill(c, ferry.Param("mock", mock))
+		requireLine(t, err, service, "mock="+mock, want)
+	}
+}
+
+// TestRulesOfProvidersDoNotReachConsumers: what a provider publishes as mock counts for nobody.
+func TestRulesOfProvidersDoNotReachConsumers(t *testing.T) {
+	export(t, "memory://"+t.Name(), "ann", ferry.Param("mock", "force:return provider"))
+	c := refer(t, "memory://"+t.Name())
+	got, err := c.Buy(t.Context(), "apple", 1)
+	require.NoError(t, err)
+	require.Equal(t, "ann sold apple", got)
+}
+
+// TestTimeoutOverride: what is read from the merged URL follows.
+func TestTimeoutOverride(t *testing.T) {
+	x := ferry.Builtin()
+	o := inMemory(t, x)
+	s := &ferry.Server{Registry: "office://x", Extensions: x}
+	require.NoError(t, s.ExportValue(service, shop{"ann"}))
+	defer s.Close(canceled())
+	c := &ferry.Client{Registry: "office://x", Extensions: x, Options: []ferry.Option{ferry.Timeout(patience)}}
+	defer c.Close()
+	in, err := fill(c)
+	require.NoError(t, err)
+	o.text(t, service+"::.configurators", "configs:\n- side: consumer\n  parameters: {buy.timeout: 40}\n")
+	start := time.Now()
+	require.Eventually(t, func() bool {
+		targets := in.in.Directory().Snapshot().Targets
+		return len(targets) == 1 && targets[0].Ref.URL().Param("buy.timeout") == "40"
+	}, time.Second, time.Millisecond)
+	_, err = in.Buy(t.Context(), "slow", 1)
+	require.Equal(t, protocol.Timeout, protocol.CodeOf(err))
+	require.Less(t, time.Since(start), patience/2)
+}
+
+// TestHostileEntries: more rules than anybody needs, and bad ones of all kinds, neither stop calls nor hide a good rule.
+func TestHostileEntries(t *testing.T) {
+	x := ferry.Builtin()
+	o := inMemory(t, x)
+	inTown(t, o, "office://x", x, nil, func(t *testing.T, w *town) {
+		ctx := t.Context()
+		for _, bad := range []string{w.rule("0.0.0.0", "override", "timeout=soon"), w.rule("0.0.0.0", "override", "priority=x&weight=1"),
+			w.rule("0.0.0.0", "override", "retries=two"), w.rule("0.0.0.0", "override", "connections=1.5"), w.rule("0.0.0.0", "override", "cluster=nothing"),
+			w.rule("0.0.0.0", "override", "a b=c"), w.rule("0.0.0.0", "override", "buy.loadbalance=nearest"), w.rule("0.0.0.0", "override", "disabled=perhaps"),
+			w.rule("0.0.0.0", "override", "enabled=perhaps"), w.rule("0.0.0.0", "override", "mock=force:nobody"), w.rule("0.0.0.0", "condition", "rule=x"),
+			w.rule("0.0.0.0", "route", "router=script&rule=x"), w.rule("0.0.0.0", "condition", "rule="+strings.Repeat("a", 60000))} {
+			w.add(t, bad)
+			require.Eventually(t, func() bool { return w.ruleState(bad).Err != nil }, patience, time.Millisecond, bad)
+			require.False(t, w.ruleState(bad).InForce)
+		}
+		require.Equal(t, []string{"ann", "bob"}, w.served(ctx, "apple"))
+		for i := range 1100 {
+			w.add(t, w.rule("127.9.9.9", "override", fmt.Sprintf("weight=%d", i)))
+		}
+		w.add(t, w.rule("0.0.0.0", "condition", "rule="+url.Encode("=> host = 127.0.0.2"))) // sorted before the overrides
+		require.Eventually(t, func() bool { return slices.Equal(w.served(ctx, "apple"), []string{"ann"}) }, patience, time.Millisecond)
+		refused := 0
+		for _, s := range w.in.Rules() {
+			if s.Err != nil && strings.Contains(s.Err.Error(), "more than") {
+				refused++
+			}
+		}
+		require.Positive(t, refused)
 	})
 }

@@ -11,13 +11,14 @@ import (
 
 // NewConditionRouter returns the Router of condition routes: those of each set one after the other. What a condition asks
 // of the consumer is decided here; what it asks of a call is compared at each call, and what it asks of providers once
-// per list. It returns nil when no condition can ever apply to the consumer.
-func NewConditionRouter(consumer *url.URL, sets ...*rule.Conditions) Router {
+// per list. It returns nil when no condition can ever apply to the consumer. name tells the condition routers of one
+// directory apart.
+func NewConditionRouter(name string, consumer *url.URL, sets ...*rule.Conditions) Router {
 	r := &conditionRouter{}
 	for _, s := range sets {
 		for _, c := range s.List {
 			if d := newConditional(consumer, c, s.Force); d != nil {
-				d.key = strconv.Itoa(len(r.list))
+				d.key = name + strconv.Itoa(len(r.list)) // results of several routers are kept in one snapshot
 				r.list = append(r.list, d)
 			}
 		}

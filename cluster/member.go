@@ -107,11 +107,18 @@ func (d *Roster) openedLocked(m *member, ref protocol.Reference, err error) {
 	}
 }
 
-// closeLocked ends a member's reference in the background, since calls in flight may finish.
+// closeLocked ends a member's reference in the background, since calls in flight may finish. It waits a moment for those
+// that chose the member from the list before and did not begin yet.
 func (d *Roster) closeLocked(m *member) {
 	m.left = true
 	if ref := m.target.Ref; ref != nil {
 		d.closing.Go(func() {
+			pause := time.NewTimer(closeAfter)
+			defer pause.Stop()
+			select {
+			case <-pause.C:
+			case <-d.ctx.Done():
+			}
 			if err := ref.Close(); err != nil {
 				d.cfg.Env.Log().Warn("cluster: closing a provider", "service", d.service, "address", m.url.Address(), "error", err)
 			}

@@ -24,6 +24,7 @@ const (
 	reopenMost  = 30 * time.Second      // doubles up to this
 	deadAfter   = 10 * time.Second      // without connection, then a provider that the registry no longer lists is given up
 	watchEvery  = time.Second
+	closeAfter  = 100 * time.Millisecond // from leaving the list to the end of a reference
 )
 
 // A Config is what a Roster is made of.

@@ -132,6 +132,8 @@ func TestRosterFollowsTheRegistry(t *testing.T) {
 		d.Update(live(provider(2, "serialization=json"), provider(3, "")))
 		synctest.Wait()
 		require.Equal(t, []string{"10.0.0.2:20880", "10.0.0.3:20880"}, addresses(d))
+		time.Sleep(closeAfter)
+		synctest.Wait()
 		require.True(t, w.of("10.0.0.1:20880")[0].closed.Load())
 		require.True(t, w.of("10.0.0.2:20880")[0].closed.Load())
 		require.False(t, w.of("10.0.0.2:20880")[1].closed.Load())
@@ -154,6 +156,8 @@ func TestEmptyListKeepsTheLast(t *testing.T) {
 		require.Len(t, addresses(d), 3, "a short absence proves nothing")
 		time.Sleep(4 * watchEvery)
 		require.Equal(t, []string{"10.0.0.2:20880", "10.0.0.3:20880"}, addresses(d))
+		time.Sleep(closeAfter)
+		synctest.Wait()
 		require.True(t, w.of("10.0.0.1:20880")[0].closed.Load())
 
 		// Being away now and then proves nothing either.
@@ -230,6 +234,8 @@ func TestOldListServesWhileTheNewOneOpens(t *testing.T) {
 		close(w.hold["10.0.0.3:20880"])
 		synctest.Wait()
 		require.Equal(t, []string{"10.0.0.3:20880"}, addresses(d))
+		time.Sleep(closeAfter)
+		synctest.Wait()
 		require.True(t, w.of("10.0.0.2:20880")[0].closed.Load())
 
 		// A provider that left goes at once, others being there; one whose parameters changed serves until its successor.
@@ -242,6 +248,8 @@ func TestOldListServesWhileTheNewOneOpens(t *testing.T) {
 		close(w.hold["10.0.0.3:20880"])
 		synctest.Wait()
 		require.NotSame(t, old, d.List(nil).Targets[0].Ref)
+		time.Sleep(closeAfter)
+		synctest.Wait()
 		require.True(t, old.closed.Load())
 	})
 }
@@ -348,6 +356,8 @@ func TestLeavingWhileOpening(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"10.0.0.1:20880"}, addresses(d))
 		require.Len(t, w.opened, openers, "those in the queue were dropped")
+		time.Sleep(closeAfter)
+		synctest.Wait()
 		for _, r := range w.opened {
 			require.Equal(t, r.url.Address() != "10.0.0.1:20880", r.closed.Load(), r.url.Address())
 		}

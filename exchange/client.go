@@ -97,7 +97,7 @@ func (c *Client) prepare(ctx context.Context, f *transport.Frame, serialization 
 // connection waits for the attempt to connect that is under way, or starts one. During a pause after a failed attempt
 // it fails at once, so that the caller can turn to another provider.
 func (c *Client) connection(ctx context.Context, deadline time.Time) (*clientConn, error) {
-	done, err := c.dialler()
+	done, err := c.dialler(0)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,9 @@ func (c *Client) failureLocked() error {
 	return &Failure{false, fmt.Errorf("%w: connection to %s lost", ErrNotReached, c.address)}
 }
 
-// dialler makes sure that a dialler runs and returns the channel that tells of its first result.
-func (c *Client) dialler() (<-chan struct{}, error) {
+// dialler makes sure that a dialler runs and returns the channel that tells of its first result. One that is to begin
+// with a pause fails calls until then.
+func (c *Client) dialler(pause time.Duration) (<-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.dialling != nil && c.failure != nil {
@@ -138,7 +139,10 @@ func (c *Client) dialler() (<-chan struct{}, error) {
 	if c.dialling == nil {
 		c.dialling = make(chan struct{})
 		c.work.Add(1)
-		go c.dial(c.dialling)
+		if pause > 0 {
+			c.failure = fmt.Errorf("%s went out of service", c.address)
+		}
+		go c.dial(c.dialling, pause)
 	}
 	return c.dialling, nil
 }
@@ -160,9 +164,26 @@ func (c *Client) Connect(ctx context.Context) error {
 // (full jitter), so that the clients of a restarted server do not come at the same time.
 const firstPause = 100 * time.Millisecond
 
-// dial tries until it is connected or the Client is closed.
-func (c *Client) dial(first chan struct{}) {
+// leavePause is the least time until a server that said READONLY and closed is dialled again. It may listen for a moment
+// longer, and a call on a connection made then would be lost.
+const leavePause = time.Second
+
+// rest waits, or returns when the Client is closed.
+func (c *Client) rest(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
+}
+
+// dial tries, after a pause if there is one, until it is connected or the Client is closed.
+func (c *Client) dial(first chan struct{}, before time.Duration) {
 	defer c.work.Done()
+	if before > 0 {
+		c.rest(before + rand.N(before))
+	}
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := c.dialOnce()
@@ -179,12 +200,7 @@ func (c *Client) dial(first chan struct{}) {
 		if stop {
 			return
 		}
-		t := time.NewTimer(1 + rand.N(pause))
-		select {
-		case <-t.C:
-		case <-c.ctx.Done():
-			t.Stop()
-		}
+		c.rest(1 + rand.N(pause))
 		pause = min(2*pause, c.params.ReconnectMax)
 	}
 }
@@ -231,7 +247,11 @@ func (c *Client) lost(cc *clientConn, _ error) {
 		return // it ended while it was being opened; the dialler sees it
 	}
 	if c.params.Reconnect {
-		_, _ = c.dialler() // an error means that the Client is closed, or a dialler runs already
+		pause := time.Duration(0)
+		if cc.readonly.Load() {
+			pause = leavePause
+		}
+		_, _ = c.dialler(pause) // an error means that the Client is closed, or a dialler runs already
 	}
 }
 

@@ -7,11 +7,11 @@ replace github.com/ferryrpc/ferry => ..
 require (
 	github.com/ferryrpc/ferry v0.0.0
 	github.com/stretchr/testify v1.11.1
+	github.com/go-zookeeper/zk v1.0.4
 )
 
 require (
 	github.com/davecgh/go-spew v1.1.1 // indirect
-	github.com/go-zookeeper/zk v1.0.4 // indirect
 	github.com/panjf2000/ants/v2 v2.12.1 // indirect
 	github.com/panjf2000/gnet/v2 v2.9.8 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -169,7 +170,7 @@ func launch(t *testing.T, dir, name string, args []string) *program {
 	t.Cleanup(func() {
 		p.stop()
 		if b, err := os.ReadFile(p.log); err == nil && t.Failed() {
-			keep := filepath.Join(os.TempDir(), "interop-"+strings.ReplaceAll(t.Name(), "/", "-")+".log")
+			keep := filepath.Join(os.TempDir(), "interop-"+strings.ReplaceAll(t.Name(), "/", "-")+"-"+strconv.Itoa(p.cmd.Process.Pid)+".log")
 			_ = os.WriteFile(keep, b, 0o644)
 			t.Log("the log of the peer is " + keep)
 		}

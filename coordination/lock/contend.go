@@ -145,7 +145,7 @@ func (q *queue) downgrade(ctx, caller context.Context, write *hold, r request) (
 			return n.Path, err
 		})
 		switch {
-		case errors.Is(err, zk.ErrConnectionLost):
+		case err != nil && again(err):
 			continue
 		case errors.Is(err, zk.ErrNoNode):
 			write.end(fmt.Errorf("%w: %w", ErrLost, errGone))
@@ -226,6 +226,9 @@ func (c *Client) create(ctx context.Context, gen *zk.Generation, dir, prefix str
 
 // refused says whether an error of a create proves that nothing was made.
 func refused(err error) bool {
+	if errors.Is(err, zk.ErrConnectionLost) || errors.Is(err, zk.ErrAbandoned) {
+		return false
+	}
 	for _, sure := range []error{zk.ErrNoNode, zk.ErrNodeExists, zk.ErrNoAuth, zk.ErrBadPath, zk.ErrSessionEnded, zk.ErrDisconnected} {
 		if errors.Is(err, sure) {
 			return true

@@ -224,7 +224,7 @@ func (h *hold) delete(ctx context.Context) error {
 	for sure := true; ; sure = false {
 		err := h.c.zk.Delete(ctx, h.path, zk.AnyVersion)
 		switch {
-		case err == nil, !sure && errors.Is(err, zk.ErrNoNode): // the one before was carried out
+		case err == nil, !sure && errors.Is(err, zk.ErrNoNode) && h.gen.Alive(): // the one before was carried out
 			return nil
 		case errors.Is(err, zk.ErrNoNode):
 			return errGone
@@ -232,8 +232,8 @@ func (h *hold) delete(ctx context.Context) error {
 			continue
 		}
 		h.c.zk.Sweep(h.path, h.gen.ID())
-		if h.gen.Context().Err() != nil { // without the session the servers delete it
-			return nil
+		if end := context.Cause(h.gen.Context()); end != nil { // it may have ended at the servers before we began
+			return fmt.Errorf("%w: %w", errGone, end)
 		}
 		return fmt.Errorf("the node will be deleted later: %w", err)
 	}

@@ -54,7 +54,8 @@ func (l *Lease) Fence() Fence { return l.h.fence }
 // Path returns the node that stands for the lease in ZooKeeper.
 func (l *Lease) Path() string { return l.h.path }
 
-// Unlock gives the lease up. It returns nil when the lock was ours until then, and ErrLost when it was not. Any other error,
+// Unlock gives the lease up. It returns nil when the lock was ours until then, and ErrLost when it was not, or when the session
+// ended before the servers could say so. Any other error,
 // that of ctx above all, means that it was ours and that its node will be deleted later, as soon as a server can be reached.
 // Every further Unlock returns the same.
 func (l *Lease) Unlock(ctx context.Context) error {

@@ -262,6 +262,7 @@ func TestLockBelowAnEphemeralNode(t *testing.T) {
 }
 
 func TestClientsShareTheProcessesSession(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	e := extension.Env{Shared: &extension.Shared{}}
 	one, err := Open(e, "zookeeper://"+z.Addr())

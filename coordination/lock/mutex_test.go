@@ -107,6 +107,7 @@ func TestWorkersTakeTurns(t *testing.T) {
 }
 
 func TestKilledSession(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), 2*time.Second)
 	for name, l := range exclusive(t, c, newPath()) {
@@ -126,13 +127,29 @@ func TestKilledSession(t *testing.T) {
 	}
 }
 
+// The server goes away while one holds, one stands in the gate of a semaphore and others wait; when it is back all get
+// their turn.
 func TestServerRestartsInASection(t *testing.T) {
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		path := newPath()
-		one, two := open(t, z.Addr(), 10*time.Second), open(t, z.Addr(), 10*time.Second)
+		one, two, look := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
 		held := locked(t, mutex(t, one, path))
 		waiting := locking(t.Context(), mutex(t, two, path).Lock)
-		line(t, one, path, 2)
+		line(t, look, path, 2)
+		permit := locked(t, acquirer{semaphore(t, look, path+"s", 1)})
+		var acquiring sync.WaitGroup
+		for i := range 3 {
+			acquiring.Go(func() {
+				l, err := semaphore(t, []*Client{one, two}[i%2], path+"s", 1).Acquire(t.Context())
+				if err == nil {
+					err = l.Unlock(t.Context())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		line(t, look, path+"s/locks", 2)
 		z.Stop(t)
 		require.True(t, held.Held(), "an outage shorter than the lease is survived")
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -142,11 +159,15 @@ func TestServerRestartsInASection(t *testing.T) {
 		z.Start(t, true)
 		unlock(t, held)
 		unlock(t, got(t, waiting))
-		line(t, one, path, 0)
+		unlock(t, permit)
+		acquiring.Wait()
+		line(t, look, path, 0)
+		line(t, look, path+"s/leases", 0)
 	})
 }
 
 func TestReentryByOwner(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), 5*time.Second)
 	path := newPath()
@@ -214,6 +235,7 @@ func TestReentryByOwner(t *testing.T) {
 // Whatever request or answer is lost while the lock is acquired or released, in the end there is a lease or an error, no
 // node is left, and the next one gets the lock.
 func TestFaultsLeaveNoNode(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	faults := map[string]zkembed.Fault{"request": {DropBefore: true}, "reply": {DropAfter: true}, "session": {Expire: true},
 		"refused": {Code: zkembed.RuntimeInconsistency}, "nonode": {Code: zkembed.NoNode}}
@@ -264,6 +286,7 @@ func TestFaultsLeaveNoNode(t *testing.T) {
 }
 
 func TestCancelledWaitersLeaveNoNode(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	one, two := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
 	path := newPath()
@@ -363,6 +386,7 @@ func TestNodesOfOthersQueueWithOurs(t *testing.T) {
 }
 
 func TestPolicies(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c, other := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
 	short, err := c.Mutex(newPath(), Options{Policy: OnDisconnect})
@@ -419,6 +443,7 @@ func TestLeaseEndsBeforeAnotherIsGranted(t *testing.T) {
 
 // The test above can fail: without the deadline the holder still believes when another one is granted.
 func TestLeaseWithoutDeadlineOverlaps(t *testing.T) {
+	t.Parallel()
 	ended, _ := overtaken(t, embedded(t).Addr(), true)
 	require.True(t, ended.IsZero())
 }
@@ -454,6 +479,7 @@ func TestGuardedWrites(t *testing.T) {
 }
 
 func TestFencesAndGate(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), 5*time.Second)
 	m := mutex(t, c, newPath())
@@ -494,6 +520,7 @@ func TestFencesAndGate(t *testing.T) {
 }
 
 func TestIncarnation(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), time.Second)
 	m := mutex(t, c, newPath())
@@ -529,6 +556,7 @@ func TestIncarnation(t *testing.T) {
 }
 
 func TestMultiLock(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	one, two := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
 	base := newPath()

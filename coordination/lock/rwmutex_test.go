@@ -133,6 +133,7 @@ func TestDowngrade(t *testing.T) {
 }
 
 func TestDowngradeUnderFaults(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	other := open(t, z.Addr(), 10*time.Second)
 	for name, f := range map[string]zkembed.Fault{"request": {DropBefore: true}, "reply": {DropAfter: true}, "session": {Expire: true}} {
@@ -162,6 +163,7 @@ func TestDowngradeUnderFaults(t *testing.T) {
 }
 
 func TestWriterIsKilled(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	one, two := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
 	path := newPath()
@@ -178,6 +180,7 @@ func TestWriterIsKilled(t *testing.T) {
 }
 
 func TestValuesOfTheContextStay(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), 5*time.Second)
 	ctx, cancel := context.WithCancel(WithOwner(t.Context(), "me"))
@@ -190,6 +193,7 @@ func TestValuesOfTheContextStay(t *testing.T) {
 }
 
 func TestUnlockWithAContextThatIsOver(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	c := open(t, z.Addr(), 5*time.Second)
 	m := mutex(t, c, newPath())

@@ -43,7 +43,9 @@ func (c *Client) Semaphore(path string, limit int, o Options) (*Semaphore, error
 func (s *Semaphore) Path() string { return s.path }
 
 // Acquire waits for a permit until ctx ends.
-func (s *Semaphore) Acquire(ctx context.Context) (*Lease, error) { return single(s.acquire(ctx, 1, true)) }
+func (s *Semaphore) Acquire(ctx context.Context) (*Lease, error) {
+	return single(s.acquire(ctx, 1, true))
+}
 
 // TryAcquire returns ErrHeld when there is no permit, and also when others are at the gate.
 func (s *Semaphore) TryAcquire(ctx context.Context) (*Lease, error) {
@@ -187,7 +189,9 @@ func (s *Semaphore) compare(data []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case s.limit != 0 && limit != s.limit:
+	case limit == 0 && s.limit != 0: // the servers took the node away before we came to the gate
+		return errGone
+	case limit != s.limit && s.limit != 0:
 		return fmt.Errorf("%w: it is %d, wanted is %d", ErrLimit, limit, s.limit)
 	case limit == 0:
 		return fmt.Errorf("%w: nobody has set one", ErrLimit)

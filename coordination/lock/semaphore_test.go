@@ -131,6 +131,7 @@ func TestRandomBundles(t *testing.T) {
 }
 
 func TestSemaphoreUnderFaults(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	other := open(t, z.Addr(), 10*time.Second)
 	for name, f := range map[string]zkembed.Fault{"request": {DropBefore: true}, "reply": {DropAfter: true}, "session": {Expire: true}} {
@@ -159,6 +160,7 @@ func TestSemaphoreUnderFaults(t *testing.T) {
 }
 
 func TestSemaphoreFreesWhatIsLost(t *testing.T) {
+	t.Parallel()
 	z := embedded(t)
 	one, two := open(t, z.Addr(), 2*time.Second), open(t, z.Addr(), 5*time.Second)
 	path := newPath()
@@ -178,34 +180,4 @@ func TestSemaphoreFreesWhatIsLost(t *testing.T) {
 	require.ErrorIs(t, both[1].Unlock(t.Context()), ErrLost)
 	unlock(t, first)
 	unlock(t, second)
-}
-
-// The server goes away while one contender is in the gate and others stand before it; when it is back all get their turn.
-func TestSemaphoreOverARestart(t *testing.T) {
-	real.Both(t, func(t *testing.T, z zktest.Target) {
-		path := newPath()
-		var wg sync.WaitGroup
-		first, err := semaphore(t, open(t, z.Addr(), 10*time.Second), path, 1).Acquire(within(t, 5*time.Second))
-		require.NoError(t, err)
-		look := open(t, z.Addr(), 10*time.Second)
-		for range 4 {
-			s := semaphore(t, open(t, z.Addr(), 10*time.Second), path, 1)
-			wg.Go(func() {
-				l, err := s.Acquire(t.Context())
-				if err == nil {
-					err = l.Unlock(t.Context())
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		line(t, look, path+"/locks", 4)
-		z.Stop(t)
-		z.Start(t, true)
-		unlock(t, first)
-		wg.Wait()
-		line(t, look, path+"/leases", 0)
-		line(t, look, path+"/locks", 0)
-	})
 }

@@ -49,6 +49,9 @@ func translate(l *link, err error) error {
 		return fmt.Errorf("%w: %w", ErrBadPath, err)
 	case errors.Is(err, gozk.ErrConnectionClosed), errors.Is(err, gozk.ErrClosing), errors.Is(err, gozk.ErrNoServer),
 		errors.Is(err, gozk.ErrSessionExpired), errors.Is(err, gozk.ErrSessionMoved):
+		if l.ending.Load() { // the library refuses requests while it closes the session
+			return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+		}
 		l.fail(err) // an answer of this kind means that the connection is of no more use
 		return fmt.Errorf("%w: %w", ErrConnectionLost, l.err)
 	}

@@ -201,3 +201,48 @@ func TestAliveAllocatesNothing(t *testing.T) {
 		}
 	}))
 }
+
+// Requests that are under way when the client is closed must not keep the session from being closed at the servers: its
+// ephemeral nodes would stay until it expires.
+func TestCloseUnderLoadEndsTheSession(t *testing.T) {
+	z := embedded(t)
+	for range 30 {
+		c, err := Open(Config{Addresses: []string{z.Addr()}, SessionTimeout: 30 * time.Second})
+		require.NoError(t, err)
+		gen := session(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 4 {
+			go func() {
+				for ctx.Err() == nil {
+					_, _, _ = c.Exists(ctx, "/", nil) // fails when the client is closed
+				}
+			}()
+		}
+		_, err = c.Create(within(t, 5*time.Second), Node{Path: "/mine", Session: gen})
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		cancel()
+		require.Empty(t, z.Sessions())
+	}
+}
+
+func TestSweepNamed(t *testing.T) {
+	z := embedded(t)
+	c, _ := openDialer(t, z.Addr(), 2*time.Second)
+	ctx := within(t, 10*time.Second)
+	for _, path := range []string{"/d/mine-1", "/d/mine-2", "/d/other"} {
+		_, err := c.Create(ctx, Node{Path: path, Session: session(t, c), Parents: true})
+		require.NoError(t, err)
+	}
+	left := func() (names []string) {
+		names, err := c.Children(ctx, "/d", nil)
+		require.NoError(t, err)
+		return names
+	}
+	hit := once(z, zkembed.OpDelete, zkembed.Fault{DropBefore: true}) // the sweep goes on after a broken connection
+	c.SweepNamed("/d", "mine-")
+	require.Eventually(t, func() bool { return len(left()) == 1 }, 5*time.Second, time.Millisecond)
+	require.True(t, hit.Load())
+	require.Equal(t, []string{"other"}, left())
+	c.SweepNamed("/missing", "mine-")
+}

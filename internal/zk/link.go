@@ -28,6 +28,8 @@ type link struct {
 	calls   sync.WaitGroup
 	zxid    atomic.Int64 // newest transaction in a reply
 
+	ending atomic.Bool // the library closes the session; its last request must still get through
+
 	dead chan struct{} // closed by the first fail
 	once sync.Once
 	err  error // why; set before dead is closed
@@ -104,6 +106,7 @@ func (l *link) failed() bool {
 // end closes the library connection and waits for everything that used it. On a connection that still works this ends
 // the session at the server.
 func (l *link) end() {
+	l.ending.Store(true)
 	l.lib.Close()
 	l.fail(ErrClosed)
 	for range l.ended {

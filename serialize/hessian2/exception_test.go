@@ -83,7 +83,7 @@ func TestExceptionsFromJava(t *testing.T) {
 	for name, want := range map[string]serialize.Exception{
 		"throwable_runtime":       {Class: "java.lang.RuntimeException", Message: "boom"},
 		"throwable_throwable":     {Class: "java.lang.Throwable", Message: "boom"},
-		"throwable_generic":       {Class: "com.alibaba.dubbo.rpc.service.GenericException", Message: "no stock"},
+		"throwable_generic":       {Class: "com.example.BizException", Message: "no stock"}, // what the GenericException is about
 		"j_throwable_cause_stack": {Class: "java.lang.RuntimeException", Message: "outer"},
 		"string_cjk":              {Message: "你好"},
 	} {

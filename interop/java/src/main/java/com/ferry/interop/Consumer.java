@@ -7,8 +7,8 @@ import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.Comparator;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Supplier;
 
 /**
@@ -19,6 +19,7 @@ import java.util.function.Supplier;
  * calls          the same for the kinds of calls
  * who            WHO application            one call
  * loop           starts calling without a pause
+ * await NAME     waits until the loop has reached that provider
  * stop           LOOP calls failures providers last-failure
  * </pre>
  *
@@ -34,7 +35,8 @@ public final class Consumer {
         Setup.say("READY");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            switch (line.trim()) {
+            String[] words = line.trim().split(" ");
+            switch (words[0]) {
                 case "types":
                     types(refs.types());
                     Setup.say("DONE");
@@ -50,6 +52,10 @@ public final class Consumer {
                 case "loop":
                     loop = new Loop(refs.calls());
                     loop.start();
+                    Setup.say("DONE");
+                    break;
+                case "await":
+                    loop.await(words[1]);
                     Setup.say("DONE");
                     break;
                 case "stop":
@@ -119,7 +125,7 @@ public final class Consumer {
     /** Calls one after the other and counts. */
     private static final class Loop extends Thread {
         private final Calls calls;
-        private final Map<String, Integer> providers = new TreeMap<>();
+        private final Map<String, Integer> providers = new ConcurrentSkipListMap<>();
         private volatile boolean stop;
         private int made;
         private int failed;
@@ -141,6 +147,12 @@ public final class Consumer {
                     failed++;
                     last = describe(e);
                 }
+            }
+        }
+
+        void await(String provider) throws InterruptedException {
+            for (int i = 0; i < 3000 && !providers.containsKey(provider); i++) {
+                Thread.sleep(10);
             }
         }
 

@@ -1,0 +1,170 @@
+package lock
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ferryrpc/ferry/internal/zktest"
+)
+
+// servers are what the benchmarks run against. FERRY_BENCH_ENSEMBLE=1 adds an ensemble of three, which takes a while to start.
+func servers(b *testing.B, run func(b *testing.B, addr string)) {
+	b.Run("embedded", func(b *testing.B) { run(b, embedded(b).Addr()) })
+	b.Run("single", func(b *testing.B) { run(b, zktest.Start(b, zktest.Options{Sync: true}).Addr()) })
+	if os.Getenv("FERRY_BENCH_ENSEMBLE") != "" {
+		b.Run("ensemble", func(b *testing.B) { run(b, zktest.StartEnsemble(b, zktest.Options{Sync: true}).Addr()) })
+	}
+}
+
+func report(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// BenchmarkCycle is a Lock and an Unlock that nobody else wants.
+func BenchmarkCycle(b *testing.B) {
+	servers(b, func(b *testing.B, addr string) {
+		m := mutex(b, open(b, addr, 10*time.Second), newPath())
+		unlock(b, locked(b, m))
+		took := make([]time.Duration, 0, 1024)
+		for b.Loop() {
+			began := time.Now()
+			l, err := m.Lock(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := l.Unlock(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		report(b, took)
+	})
+}
+
+// BenchmarkHandOver is the time from an Unlock in one process until Lock returns in another one.
+func BenchmarkHandOver(b *testing.B) {
+	servers(b, func(b *testing.B, addr string) {
+		path := newPath()
+		sides := []*Mutex{mutex(b, open(b, addr, 10*time.Second), path), mutex(b, open(b, addr, 10*time.Second), path)}
+		look := open(b, addr, 10*time.Second)
+		l := locked(b, sides[0])
+		took := make([]time.Duration, 0, 1024)
+		for n := 1; b.Loop(); n++ {
+			b.StopTimer()
+			next := locking(b.Context(), sides[n%2].Lock)
+			for names, err := look.zk.Children(b.Context(), path, nil); len(names) != 2; names, err = look.zk.Children(b.Context(), path, nil) {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StartTimer()
+			began := time.Now()
+			if err := l.Unlock(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			r := <-next
+			if r.err != nil {
+				b.Fatal(r.err)
+			}
+			l = r.lease
+			took = append(took, r.at.Sub(began))
+		}
+		unlock(b, l)
+		report(b, took)
+	})
+}
+
+// BenchmarkContended is one key that eight processes want all the time.
+func BenchmarkContended(b *testing.B) {
+	servers(b, func(b *testing.B, addr string) {
+		path := newPath()
+		var left atomic.Int64
+		left.Store(int64(b.N))
+		var mu sync.Mutex
+		var took []time.Duration
+		var wg sync.WaitGroup
+		var keys []*Mutex
+		for range 8 {
+			m := mutex(b, open(b, addr, 10*time.Second), path)
+			unlock(b, locked(b, m))
+			keys = append(keys, m)
+		}
+		b.ResetTimer()
+		for _, m := range keys {
+			wg.Go(func() {
+				for left.Add(-1) >= 0 {
+					began := time.Now()
+					l, err := m.Lock(b.Context())
+					if err == nil {
+						mu.Lock()
+						took = append(took, time.Since(began))
+						mu.Unlock()
+						err = l.Unlock(b.Context())
+					}
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		report(b, took)
+	})
+}
+
+// BenchmarkDrain is the time in which 500 waiters, each with a session of its own, pass the lock once.
+func BenchmarkDrain(b *testing.B) {
+	servers(b, func(b *testing.B, addr string) {
+		path := newPath()
+		clients := make([]*Client, 500)
+		for i := range clients {
+			clients[i] = open(b, addr, 30*time.Second)
+		}
+		look := open(b, addr, 30*time.Second)
+		for b.Loop() {
+			b.StopTimer()
+			l := locked(b, mutex(b, look, path))
+			var wg sync.WaitGroup
+			for _, c := range clients {
+				wg.Go(func() {
+					l, err := mutex(b, c, path).Lock(b.Context())
+					if err == nil {
+						err = l.Unlock(b.Context())
+					}
+					if err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			require.Eventually(b, func() bool {
+				names, err := look.zk.Children(b.Context(), path, nil)
+				return err == nil && len(names) == len(clients)+1
+			}, time.Minute, 20*time.Millisecond)
+			b.StartTimer()
+			unlock(b, l)
+			wg.Wait()
+		}
+	})
+}
+
+// BenchmarkHeld is what it costs to ask a lease whether it holds.
+func BenchmarkHeld(b *testing.B) {
+	c := open(b, embedded(b).Addr(), 10*time.Second)
+	l := locked(b, mutex(b, c, newPath()))
+	for b.Loop() {
+		if !l.Held() {
+			b.Fatal("lost")
+		}
+	}
+	require.NoError(b, l.Unlock(context.Background()))
+}

@@ -1,0 +1,329 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/internal/zktest"
+	"github.com/ferryrpc/ferry/interop/fleet"
+)
+
+// TestDiscovery lets consumers and providers of both kinds find each other through ZooKeeper by interface, whoever comes
+// first, and restarts either side while calls run.
+func TestDiscovery(t *testing.T) {
+	for _, line := range lines {
+		if !wanted(line) {
+			continue
+		}
+		t.Run(line, func(t *testing.T) {
+			x := &fleetOf{t: t, peer: java(t, line), zk: zktest.Start(t, zktest.Options{})}
+			x.registry = "zookeeper://" + x.zk.Addr()
+			x.javaProviders()
+			x.ferryProviders()
+			x.readOnly()
+		})
+	}
+}
+
+// fleetOf is Ferry and one peer around one ZooKeeper.
+type fleetOf struct {
+	t        *testing.T
+	peer     javaPeer
+	zk       *zktest.Server
+	registry string
+}
+
+func (x *fleetOf) provider(name string) *program {
+	x.t.Helper()
+	return x.peer.start(x.t, "Provider", "port="+freePort(x.t), "registry="+x.registry, "application="+name)
+}
+
+func (x *fleetOf) report(name, direction string, err error) {
+	x.t.Helper()
+	report(x.t, "discovery/"+name, x.peer.name, direction, err)
+}
+
+// eventually runs check until it is content.
+func eventually(check func() error) error {
+	const limit, pause = 30 * time.Second, 50 * time.Millisecond
+	var err error
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(pause) {
+		if err = check(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// javaProviders has Ferry as the consumer.
+func (x *fleetOf) javaProviders() {
+	// Ferry first: a reference without a provider, which comes later.
+	c := client(x.t, x.registry)
+	calls, err := fleet.ReferCalls(c, ferry.Check(false))
+	require.NoError(x.t, err)
+	_, err = calls.Who(x.t.Context())
+	require.Error(x.t, err, "there is no provider yet")
+	a := x.provider("java-a")
+	x.report("consumer first", fromFerry, eventually(x.answers(calls, "java-a")))
+	x.report("consumer is listed", fromFerry, x.listed("consumers", "ferry-consumer"))
+
+	// Java first.
+	late := client(x.t, x.registry)
+	again, err := fleet.ReferCalls(late)
+	require.NoError(x.t, err)
+	x.report("provider first", fromFerry, x.answers(again, "java-a")())
+	require.NoError(x.t, late.Close())
+
+	// A rolling restart: the new one is up before the old one goes.
+	l := loop(calls)
+	require.NoError(x.t, eventually(l.reached("java-a")))
+	b := x.provider("java-b")
+	require.NoError(x.t, eventually(l.reached("java-b")))
+	a.stop()
+	x.report("provider leaves, no call fails", fromFerry, eventually(l.only("java-b")))
+	a = x.provider("java-a2")
+	require.NoError(x.t, eventually(l.reached("java-a2")))
+	b.stop()
+	x.report("rolling restart, no call fails", fromFerry, eventually(l.only("java-a2")))
+
+	// ZooKeeper goes and comes back, without its memory.
+	x.zk.Stop(x.t)
+	require.NoError(x.t, l.end())
+	err = x.answers(calls, "java-a2")()
+	x.zk.Start(x.t, false)
+	if err == nil {
+		err = eventually(func() error { return x.listed("providers", "java-a2") })
+	}
+	b = x.provider("java-b2")
+	if err == nil {
+		err = eventually(x.answers(calls, "java-b2"))
+	}
+	x.report("ZooKeeper restarted empty", fromFerry, err)
+	a.stop()
+	b.stop()
+	require.NoError(x.t, c.Close())
+}
+
+// answers says whether that provider answers one of a few calls.
+func (x *fleetOf) answers(calls fleet.Calls, who string) func() error {
+	return func() error {
+		seen := map[string]bool{}
+		for range 30 {
+			got, err := calls.Who(x.t.Context())
+			if err != nil {
+				return err
+			}
+			seen[got] = true
+		}
+		if !seen[who] {
+			return fmt.Errorf("%s does not answer, but %v", who, slices.Collect(maps.Keys(seen)))
+		}
+		return nil
+	}
+}
+
+// listed says whether the registry has an entry of an application for Calls.
+func (x *fleetOf) listed(category, application string) error {
+	conn, _, err := zk.Connect([]string{x.zk.Addr()}, 10*time.Second, zk.WithLogger(quiet{}))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	names, _, err := conn.Children("/dubbo/" + fleet.CallsService.Name + "/" + category)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if text, err := url.QueryUnescape(n); err == nil && strings.Contains(text, "application="+application+"&") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not among the %s: %q", application, category, names)
+}
+
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// ferryProviders has Java as the consumer.
+func (x *fleetOf) ferryProviders() {
+	// Java first.
+	consumer := x.peer.start(x.t, "Consumer", "registry="+x.registry, "application=java-consumer")
+	require.NotContains(x.t, strings.Join(consumer.tell("who"), ""), "WHO")
+	a := serve(x.t, x.registry, "ferry-a")
+	x.report("consumer first", toFerry, eventually(who(consumer, "ferry-a")))
+	x.report("consumer is listed", toFerry, x.listed("consumers", "java-consumer"))
+
+	// Ferry first.
+	late := x.peer.start(x.t, "Consumer", "registry="+x.registry, "application=java-late")
+	x.report("provider first", toFerry, who(late, "ferry-a")())
+	late.stop()
+
+	// A Dubbo 3 consumer learns of a change up to ten seconds late, so the old provider stays until the new one is known.
+	consumer.tell("loop")
+	b := serve(x.t, x.registry, "ferry-b")
+	consumer.tell("await ferry-b")
+	closeServer(x.t, a)
+	a = serve(x.t, x.registry, "ferry-a2")
+	consumer.tell("await ferry-a2")
+	closeServer(x.t, b)
+	time.Sleep(time.Second)
+	x.report("rolling restart, no call fails", toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b", "ferry-a2"))
+
+	x.zk.Stop(x.t)
+	err := who(consumer, "ferry-a2")()
+	x.zk.Start(x.t, false)
+	if err == nil {
+		err = eventually(func() error { return x.listed("providers", "ferry-a2") })
+	}
+	b = serve(x.t, x.registry, "ferry-b2")
+	if err == nil {
+		err = eventually(who(consumer, "ferry-b2"))
+	}
+	closeServer(x.t, a)
+	x.report("ZooKeeper restarted empty", toFerry, err)
+	consumer.stop()
+	closeServer(x.t, b)
+}
+
+// who says whether a consumer program gets its answer from that provider.
+func who(p *program, name string) func() error {
+	return func() error {
+		answer := p.tell("who")
+		if !slices.Contains(answer, "WHO "+name) {
+			return fmt.Errorf("the answer is %q", answer)
+		}
+		return nil
+	}
+}
+
+// looped reads what a consumer program says of its loop: no failure, and each provider called.
+func looped(answer []string, providers ...string) error {
+	for _, line := range answer {
+		words := strings.SplitN(line, " ", 5)
+		if words[0] != "LOOP" || len(words) < 4 {
+			continue
+		}
+		if failed, err := strconv.Atoi(words[2]); err != nil || failed > 0 {
+			return fmt.Errorf("%s", line)
+		}
+		for _, p := range providers {
+			if !strings.Contains(words[3], p+"=") {
+				return fmt.Errorf("%s was not called: %s", p, line)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("no account of the loop: %q", answer)
+}
+
+// readOnly shuts providers down that no registry speaks of, so that READONLY alone tells the consumer.
+func (x *fleetOf) readOnly() {
+	first, second := freePort(x.t), freePort(x.t)
+	a := x.peer.start(x.t, "Provider", "port="+first, "application=java-a")
+	b := x.peer.start(x.t, "Provider", "port="+second, "application=java-b")
+	c := client(x.t, "static://127.0.0.1:"+first+",127.0.0.1:"+second)
+	calls, err := fleet.ReferCalls(c)
+	require.NoError(x.t, err)
+	l := loop(calls)
+	require.NoError(x.t, eventually(l.reached("java-a")))
+	require.NoError(x.t, eventually(l.reached("java-b")))
+	a.stop()
+	err = eventually(l.only("java-b"))
+	if e := l.end(); err == nil {
+		err = e
+	}
+	x.report("READONLY, no call fails", fromFerry, err)
+	require.NoError(x.t, c.Close())
+	b.stop()
+
+	one, two := serve(x.t, "", "ferry-a"), serve(x.t, "", "ferry-b")
+	consumer := x.peer.start(x.t, "Consumer", "url=dubbo://"+one.URLs()[0].Address()+";dubbo://"+two.URLs()[0].Address())
+	consumer.tell("loop")
+	consumer.tell("await ferry-a")
+	consumer.tell("await ferry-b")
+	closeServer(x.t, one)
+	time.Sleep(time.Second)
+	x.report("READONLY, no call fails", toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
+	consumer.stop()
+	closeServer(x.t, two)
+}
+
+// A looper calls who without a pause.
+type looper struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu     sync.Mutex // guards the following
+	recent []string   // the last answers
+	seen   map[string]int
+	err    error
+}
+
+func loop(calls fleet.Calls) *looper {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &looper{cancel: cancel, done: make(chan struct{}), seen: map[string]int{}}
+	go func() {
+		defer close(l.done)
+		for ctx.Err() == nil {
+			who, err := calls.Who(context.Background())
+			l.mu.Lock()
+			if err != nil && l.err == nil {
+				l.err = err
+			}
+			const keep = 100
+			l.seen[who]++
+			if l.recent = append(l.recent, who); len(l.recent) > keep {
+				l.recent = l.recent[1:]
+			}
+			l.mu.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return l
+}
+
+// reached says whether a provider has answered.
+func (l *looper) reached(who string) func() error {
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.seen[who] == 0 {
+			return fmt.Errorf("%s has not answered", who)
+		}
+		return l.err
+	}
+}
+
+// only says whether the last hundred answers came from one provider, and no call has failed.
+func (l *looper) only(who string) func() error {
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, r := range l.recent {
+			if r != who && l.err == nil {
+				return fmt.Errorf("%s still answers", r)
+			}
+		}
+		return l.err
+	}
+}
+
+// end stops the loop and returns the first failure.
+func (l *looper) end() error {
+	l.cancel()
+	<-l.done
+	return l.err
+}
