@@ -51,7 +51,7 @@ bench:
 	go run ./benchmarks/endtoend
 
 bench-peers:
-	cd benchmarks/peers && go run . $(if $(QUICK),-quick)
+	cd benchmarks/peers && go run . $(if $(QUICK),-quick,-readme ../../README.md)
 
 vuln:
 	go run $(GOVULNCHECK) ./...

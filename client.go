@@ -242,6 +242,12 @@ func (c *Client) Close() error {
 	return errors.Join(errs...)
 }
 
+func (c *Client) closing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // forget drops a closed reference.
 func (c *Client) forget(ref *Reference) {
 	c.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +32,7 @@ type Reference struct {
 	url       *url.URL
 	cancel    context.CancelFunc // ends the subscription
 	announced sync.WaitGroup     // the registration under consumers
+	hide      func()             // takes it back; nil when there is none
 	once      sync.Once
 }
 
@@ -191,7 +194,14 @@ func (ref *Reference) announce(ctx context.Context, r *running, reg registry.Reg
 	if ref.url.Param("url") != "" {
 		return
 	}
-	shown := u.Published(r.x.durations()).Without("side.filter", "token").With("category", registry.Consumers).With("check", "false")
+	shown := u.Published(r.x.durations()).Without("token").With("category", registry.Consumers).With("check", "false").
+		With("pid", strconv.Itoa(os.Getpid())).With("timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10))
+	ref.hide = func() {
+		const most = 500 * time.Millisecond // a registry that is away keeps nobody from closing
+		ctx, cancel := context.WithTimeout(context.Background(), most)
+		defer cancel()
+		_ = reg.Unregister(ctx, shown) // it goes on trying, and the entry ends with the session at the latest
+	}
 	ref.announced.Go(func() {
 		if err := reg.Register(ctx, shown); err != nil && ctx.Err() == nil {
 			r.env.Log().Info("ferry: consumer not shown in the registry", "service", u.Service(), "cause", err)
@@ -219,6 +229,9 @@ func (ref *Reference) Close() error {
 		}
 		ref.rules.close()
 		ref.announced.Wait()
+		if ref.hide != nil && !ref.client.closing() {
+			ref.hide() // a client that closes closes its registries, which takes everything back
+		}
 		err = errors.Join(ref.closeJoined(), ref.directory.Close())
 		ref.client.forget(ref)
 	})

@@ -214,7 +214,7 @@ func (s *Server) publish(r *running, regURL *url.URL, e *exported, p serverParam
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.Wait)
 	defer cancel()
-	err = reg.Register(ctx, e.published.With("check", strconv.FormatBool(p.Check)))
+	err = reg.Register(ctx, e.published)
 	switch {
 	case err == nil:
 		r.env.Log().Info("ferry: service published", "service", e.published.Service(), "address", e.published.Address())
@@ -223,6 +223,10 @@ func (s *Server) publish(r *running, regURL *url.URL, e *exported, p serverParam
 		r.env.Log().Warn("ferry: service not published yet", "service", e.published.Service(), "cause", err)
 		return nil
 	}
+	// The registry would go on trying; the end of ctx gives the entry up at once.
+	gone, end := context.WithCancel(context.Background())
+	end()
+	_ = reg.Unregister(gone, e.published)
 	return errors.Join(err, s.withdraw(e))
 }
 
@@ -300,7 +304,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	var errs []error
 	if reg != nil {
-		errs = append(errs, unregister(ctx, reg, exporters))
+		unregister(ctx, r, reg, exporters)
 	}
 	var wg sync.WaitGroup
 	closed := make([]error, len(exporters))
@@ -318,15 +322,15 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// unregister takes all services out of the registry. One that does not answer must not hold the shutdown up: its session
-// ends with this process.
-func unregister(ctx context.Context, reg registry.Registry, exporters []*exported) error {
+// unregister takes all services out of the registry, before consumers are told. A registry that does not answer must
+// not hold the shutdown up: closing it takes them back, and its session ends with this process at the latest.
+func unregister(ctx context.Context, r *running, reg registry.Registry, exporters []*exported) {
 	const most = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	var errs []error
 	for _, e := range exporters {
-		errs = append(errs, reg.Unregister(ctx, e.published))
+		if err := reg.Unregister(ctx, e.published); err != nil {
+			r.env.Log().Info("ferry: service not withdrawn yet", "service", e.published.Service(), "cause", err)
+		}
 	}
-	return errors.Join(errs...)
 }

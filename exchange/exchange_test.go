@@ -356,7 +356,7 @@ func TestClientReconnectsByItself(t *testing.T) {
 	_, err := call(c, "x", patience)
 	require.NoError(t, err)
 	require.NoError(t, s.Close(canceled()))
-	require.Eventually(t, func() bool { return !c.Available() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !c.Connected() }, patience, time.Millisecond)
 	_, err = call(c, "x", patience)
 	requireSent(t, err, false)
 	require.ErrorContains(t, err, address)

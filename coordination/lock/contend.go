@@ -13,6 +13,8 @@ import (
 // maxTries bounds how often a container is made again that the servers took away between its creation and that of its child.
 const maxTries = 10
 
+var errNotYet = errors.New("no attempt has ended yet")
+
 // contend makes nodes until one of them is granted.
 func (q *queue) contend(ctx context.Context, r request) (*hold, error) {
 	for {
@@ -41,6 +43,9 @@ func (q *queue) attempt(ctx context.Context, r request) (*hold, error) {
 		return nil, err
 	}
 	life, err := q.c.incarnation(ctx, gen)
+	if err == nil {
+		err = q.c.online(ctx, gen)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -154,13 +159,7 @@ func (q *queue) downgrade(ctx, caller context.Context, write *hold, r request) (
 			return nil, err
 		}
 		q.own(h)
-		looking := true
-		for looking && err == nil {
-			if err = h.look(ctx); err == nil {
-				looking, err = h.grant()
-			}
-		}
-		if err == nil {
+		if err = h.settle(ctx); err == nil {
 			if l := q.enter(h, caller); l != nil {
 				return l, nil
 			}
@@ -185,6 +184,24 @@ func (c *Client) containers(ctx context.Context, dir, top string) error {
 		return nil // the caller creates what belongs below, and comes again
 	}
 	return err
+}
+
+// online waits for a connection, so that a caller who gives up while there is none leaves no create behind.
+func (c *Client) online(ctx context.Context, gen *zk.Generation) error {
+	for {
+		changed := c.zk.Changed()
+		status := c.zk.Status()
+		if status.Connected {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-gen.Context().Done():
+			return context.Cause(gen.Context())
+		case <-ctx.Done():
+			return fmt.Errorf("%w to %s: %w (%w)", zk.ErrDisconnected, c.zk.Addresses(), cmpOr(status.Err, errNotYet), context.Cause(ctx))
+		}
+	}
 }
 
 // create makes ephemeral nodes below dir whose names begin with prefix. It returns when ctx ends, but the request goes on:

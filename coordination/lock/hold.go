@@ -136,6 +136,18 @@ func (h *hold) grant() (again bool, err error) {
 	return false, nil
 }
 
+// settle grants a hold that nobody can be before.
+func (h *hold) settle(ctx context.Context) error {
+	for {
+		if err := h.look(ctx); err != nil {
+			return err
+		}
+		if again, err := h.grant(); err != nil || !again {
+			return err
+		}
+	}
+}
+
 // alive says whether the hold counts at this moment, also when no timer has fired in a process that was stopped.
 func (h *hold) alive() bool { return h.ctx.Err() == nil && (h.c.deadlineOff || h.gen.Alive()) }
 

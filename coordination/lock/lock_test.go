@@ -305,3 +305,33 @@ func TestCloseEndsWaitingAndFreesWhatIsHeld(t *testing.T) {
 		unlock(t, locked(t, mutex(t, c, path)))
 	})
 }
+
+// Whoever gives up while no server can be reached leaves nothing that is made when one comes back.
+func TestGivingUpWhileDisconnected(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	c := open(t, z.Addr(), 5*time.Second)
+	m := mutex(t, c, newPath())
+	unlock(t, locked(t, m))
+	var creates atomic.Int32
+	z.Intercept(func(r zkembed.Request) zkembed.Fault {
+		if r.Op == zkembed.OpCreate {
+			creates.Add(1)
+		}
+		return zkembed.Fault{}
+	})
+	z.Stop()
+	for c.zk.Status().Connected {
+		<-c.zk.Changed()
+	}
+	for range 10 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		_, err := m.TryLock(ctx)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, z.Addr())
+	}
+	require.NoError(t, z.Restart(true))
+	unlock(t, locked(t, m))
+	require.LessOrEqual(t, creates.Load(), int32(2), "ours, and another one if the container was gone")
+}

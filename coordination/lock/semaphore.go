@@ -262,10 +262,8 @@ func (s *Semaphore) take(ctx context.Context, gate *Lease, n int) (holds []*hold
 		holds = append(holds, h)
 	}
 	for _, h := range holds {
-		for looking := true; looking && err == nil; {
-			if err = h.look(ctx); err == nil {
-				looking, err = h.grant()
-			}
+		if err == nil {
+			err = h.settle(ctx)
 		}
 	}
 	return holds, err

@@ -21,7 +21,6 @@ import (
 type step struct {
 	acquire bool
 	token   int64 // what is released, or ends by itself
-	lost    bool
 }
 
 type lockState struct{ holder, highest int64 }

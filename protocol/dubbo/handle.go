@@ -65,8 +65,8 @@ func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, f
 		return r.refused(err)
 	}
 	e := r.target.exporter
-	e.running.Add(1)
-	defer e.running.Add(-1)
+	e.calls.Add(callBegins)
+	defer e.calls.Add(callEnds)
 	if e.gone.Load() {
 		return r.refused(refuse(exchange.BadRequest, "service %q is not here any more", e.url.Service()))
 	}

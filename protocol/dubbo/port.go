@@ -71,10 +71,16 @@ type exporter struct {
 
 	path, version, group string // what a call must name to come here
 
-	closed  atomic.Bool
-	gone    atomic.Bool  // taken from a port that other services keep open
-	running atomic.Int64 // calls
+	closed atomic.Bool
+	gone   atomic.Bool   // taken from a port that other services keep open
+	calls  atomic.Uint64 // how many have begun, and in the low 32 bits how many run
 }
+
+// What the beginning and the end of a call add to exporter.calls.
+const (
+	callBegins = 1<<32 + 1
+	callEnds   = ^uint64(0)
+)
 
 func newExporter(pt *port, s *protocol.Service, u *url.URL, params Params, formats []serialize.Serializer) *exporter {
 	e := &exporter{port: pt, service: s, params: params, formats: formats, url: u.WithAddress(pt.published(u)),
@@ -210,8 +216,10 @@ func (t *table) describe(k methodKey) string {
 // URL implements protocol.Exporter.
 func (e *exporter) URL() *url.URL { return e.url }
 
-// Close implements protocol.Exporter. The last service of a port closes it gracefully; another one is only taken out
-// of the table, after which its calls are refused.
+// Close implements protocol.Exporter. The last service of a port closes it gracefully. Another one goes on serving until no
+// call has come for a while, because consumers hear of its end at different times: a server that closes has several
+// services, and none of them may be gone before the last one has said READONLY. Then it is taken out of the table, and its
+// calls are refused.
 func (e *exporter) Close(ctx context.Context) error {
 	if e.closed.Swap(true) {
 		return nil
@@ -219,16 +227,41 @@ func (e *exporter) Close(ctx context.Context) error {
 	if e.port.protocol.release(e.port) {
 		return e.port.close(ctx)
 	}
+	e.settle(ctx)
 	e.port.remove(e)
 	e.gone.Store(true)
 	return e.drain(ctx)
 }
 
-// drain waits until no call runs. It looks often rather than be told: a call then costs two additions.
-func (e *exporter) drain(ctx context.Context) error {
-	t := time.NewTicker(2 * time.Millisecond)
+const (
+	quiet = 400 * time.Millisecond // without a new call: everybody has heard of the end
+	step  = 2 * time.Millisecond   // between two looks; a call then costs two additions and tells nobody
+)
+
+// settle waits until calls have stopped coming, nobody is connected, or ctx ends.
+func (e *exporter) settle(ctx context.Context) {
+	t := time.NewTicker(step)
 	defer t.Stop()
-	for e.running.Load() > 0 {
+	seen, still := e.calls.Load(), time.Now()
+	for ctx.Err() == nil && e.port.server.Connections() > 0 {
+		if n := e.calls.Load(); n != seen || uint32(n) > 0 {
+			seen, still = n, time.Now()
+		}
+		if time.Since(still) >= quiet {
+			return
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// drain waits until no call runs.
+func (e *exporter) drain(ctx context.Context) error {
+	t := time.NewTicker(step)
+	defer t.Stop()
+	for uint32(e.calls.Load()) > 0 {
 		select {
 		case <-t.C:
 		case <-ctx.Done():

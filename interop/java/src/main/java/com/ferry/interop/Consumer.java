@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.Comparator;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 /**
@@ -142,11 +143,11 @@ public final class Consumer {
                 made++;
                 try {
                     providers.merge(calls.who(), 1, Integer::sum);
-                    Thread.sleep(1);
                 } catch (Exception e) {
                     failed++;
                     last = describe(e);
                 }
+                LockSupport.parkNanos(1_000_000);
             }
         }
 
