@@ -294,7 +294,9 @@ type looper struct {
 	err    error
 }
 
-func loop(calls fleet.Calls) *looper {
+func loop(calls interface {
+	Who(context.Context) (string, error)
+}) *looper {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &looper{cancel: cancel, done: make(chan struct{}), seen: map[string]int{}}
 	go func() {

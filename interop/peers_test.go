@@ -216,7 +216,7 @@ func (p *program) stop() {
 	_ = p.in.Close()
 	select {
 	case <-p.ended:
-	case <-time.After(40 * time.Second):
+	case <-time.After(time.Minute):
 		p.t.Error("the peer did not end in time")
 		_ = p.cmd.Process.Kill()
 		<-p.ended

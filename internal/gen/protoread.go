@@ -25,6 +25,8 @@ func (w *wire) unmarshal(m *protogen.Message) {
 	} else {
 		w.P("b = b[size:]")
 	}
+	// ConsumeTag takes larger numbers than protobuf allows; those of known fields are small.
+	w.P("if num > %s.MaxValidNumber {\nreturn %s.New(%q)\n}", pw, w.std("errors"), string(m.Desc.FullName())+": field number out of range")
 	w.P("n := %s.ConsumeFieldValue(num, typ, b)\nif n < 0 {\nreturn %s.ParseError(n)\n}", pw, pw)
 	w.P("m.unknownFields = append(%s.AppendTag(m.unknownFields, num, typ), b[:n]...)\nb = b[n:]", pw)
 	if len(m.Fields) > 0 {
@@ -199,6 +201,7 @@ func (w *wire) readMap(f *protogen.Field, e string) {
 	} else {
 		w.P("value = %s\nentry = entry[n:]", w.decoded(value, "v"))
 	}
-	w.P("default:\nn := %s.ConsumeFieldValue(num, typ, entry)\nif n < 0 {\nreturn %s.ParseError(n)\n}\nentry = entry[n:]\n}\n}", pw, pw)
+	w.P("default:\nif num > %s.MaxValidNumber {\nreturn %s.New(%q)\n}", pw, w.std("errors"), string(f.Desc.FullName())+": field number out of range")
+	w.P("n := %s.ConsumeFieldValue(num, typ, entry)\nif n < 0 {\nreturn %s.ParseError(n)\n}\nentry = entry[n:]\n}\n}", pw, pw)
 	w.P("if %s == nil {\n%s = map[%s]%s{}\n}\n%s[key] = value", e, e, w.goType(key), w.goType(value), e)
 }

@@ -21,25 +21,37 @@ func (v *Message) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Message) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classMessage))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classMessage)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.ID = r.Long()
-		case 1:
-			v.Name = r.String()
-		case 2:
-			v.Payload = r.Binary()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Message) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.ID = r.Long()
+	case 1:
+		v.Name = r.String()
+	case 2:
+		v.Payload = r.Binary()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -112,63 +124,75 @@ func (v *Record) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Record) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classRecord))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classRecord)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			v.ID = r.Long()
-		case 1:
-			v.Created = r.Long()
-		case 2:
-			v.Updated = r.Long()
-		case 3:
-			v.Owner = r.Long()
-		case 4:
-			v.Version = r.Int()
-		case 5:
-			v.Kind = r.Int()
-		case 6:
-			v.Quantity = r.Int()
-		case 7:
-			v.Active = r.Bool()
-		case 8:
-			v.Hidden = r.Bool()
-		case 9:
-			v.Price = r.Double()
-		case 10:
-			v.Weight = r.Double()
-		case 11:
-			v.Score = r.Double()
-		case 12:
-			v.Name = r.String()
-		case 13:
-			v.Title = r.String()
-		case 14:
-			v.Country = r.String()
-		case 15:
-			v.Comment = r.String()
-		case 16:
-			v.Digest = r.Binary()
-		case 17:
-			v.Tags = r.Strings()
-		case 18:
-			n1, _ := r.List()
-			v.Related = hessian2.Make[int64](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				v.Related[i2] = r.Long()
-			}
-		case 19:
-			v.Labels = r.StringMap()
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Record) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		v.ID = r.Long()
+	case 1:
+		v.Created = r.Long()
+	case 2:
+		v.Updated = r.Long()
+	case 3:
+		v.Owner = r.Long()
+	case 4:
+		v.Version = r.Int()
+	case 5:
+		v.Kind = r.Int()
+	case 6:
+		v.Quantity = r.Int()
+	case 7:
+		v.Active = r.Bool()
+	case 8:
+		v.Hidden = r.Bool()
+	case 9:
+		v.Price = r.Double()
+	case 10:
+		v.Weight = r.Double()
+	case 11:
+		v.Score = r.Double()
+	case 12:
+		v.Name = r.String()
+	case 13:
+		v.Title = r.String()
+	case 14:
+		v.Country = r.String()
+	case 15:
+		v.Comment = r.String()
+	case 16:
+		v.Digest = r.Binary()
+	case 17:
+		v.Tags = r.Strings()
+	case 18:
+		n1, _ := r.List()
+		v.Related = hessian2.Make[int64](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			v.Related[i2] = r.Long()
+		}
+	case 19:
+		v.Labels = r.StringMap()
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.
@@ -334,25 +358,37 @@ func (v *Records) MarshalHessian2(w *hessian2.Writer) error {
 	return nil
 }
 
-// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it.
+// UnmarshalHessian2 reads v from an object of its Java class, or of one that shares fields with it, or from a map.
 func (v *Records) UnmarshalHessian2(r *hessian2.Reader) error {
+	if r.AtMap() {
+		if r.Map() {
+			for r.MoreEntries() {
+				v.readHessian2(r, r.Field(classRecords))
+			}
+		}
+		return r.Err()
+	}
 	fields, ok := r.Object(classRecords)
 	for _, i := range fields {
-		switch i {
-		case 0:
-			n1, _ := r.List()
-			v.List = hessian2.Make[Record](r, n1)
-			for i2 := 0; r.Next(i2, n1); i2++ {
-				r.Fail(v.List[i2].UnmarshalHessian2(r))
-			}
-		default:
-			r.Skip()
-		}
+		v.readHessian2(r, i)
 	}
 	if ok {
 		r.EndObject()
 	}
 	return r.Err()
+}
+
+func (v *Records) readHessian2(r *hessian2.Reader, i int16) {
+	switch i {
+	case 0:
+		n1, _ := r.List()
+		v.List = hessian2.Make[Record](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			r.Fail(v.List[i2].UnmarshalHessian2(r))
+		}
+	default:
+		r.Skip()
+	}
 }
 
 // AppendMsgpack writes v as a map of its fields.

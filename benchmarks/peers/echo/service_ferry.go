@@ -37,6 +37,24 @@ func ExportEcho(s *ferry.Server, impl Echo, opts ...ferry.Option) error {
 	return s.Export(EchoService, impl, opts...)
 }
 
+// MustReferEcho is ReferEcho for a program that cannot do without the service: it panics on an error.
+func MustReferEcho(c *ferry.Client, opts ...ferry.Option) Echo {
+	s, err := ReferEcho(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeEcho is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeEcho(registry string, impl Echo, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportEcho(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterEchoTypes makes the classes that org.ferryrpc.bench.Echo exchanges, and the errors of this package, known to t.
 // ReferEcho and ExportEcho do so themselves.
 func RegisterEchoTypes(t *serialize.Types) error {
@@ -218,9 +236,8 @@ func (a *echoEchoArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Message](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -267,9 +284,8 @@ func (a *echoEchoReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Message](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -380,9 +396,8 @@ func (a *echoEchoRecordsArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoRecordsArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Records](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}
@@ -429,9 +444,8 @@ func (a *echoEchoRecordsReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoEchoRecordsReply) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.R0 = nil
-	} else {
+	a.R0 = nil
+	if !r.Nil() {
 		a.R0 = msgpack.Make[Records](r)
 		r.Fail(a.R0.ReadMsgpack(r))
 	}
@@ -532,9 +546,8 @@ func (a *echoNotifyArgs) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *echoNotifyArgs) ReadMsgpack(r *msgpack.Reader) error {
-	if r.Nil() {
-		a.A0 = nil
-	} else {
+	a.A0 = nil
+	if !r.Nil() {
 		a.A0 = msgpack.Make[Message](r)
 		r.Fail(a.A0.ReadMsgpack(r))
 	}

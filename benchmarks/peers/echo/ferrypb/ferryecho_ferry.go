@@ -45,6 +45,24 @@ func ExportEcho(s *ferry.Server, impl Echo, opts ...ferry.Option) error {
 	return s.Export(EchoService, impl, opts...)
 }
 
+// MustReferEcho is ReferEcho for a program that cannot do without the service: it panics on an error.
+func MustReferEcho(c *ferry.Client, opts ...ferry.Option) Echo {
+	s, err := ReferEcho(c, opts...)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// ServeEcho is a whole provider: it publishes impl in a registry and serves until the process is told to stop.
+func ServeEcho(registry string, impl Echo, opts ...ferry.Option) error {
+	s := ferry.NewServer(registry, opts...)
+	if err := ExportEcho(s, impl); err != nil {
+		return errors.Join(err, s.Close(context.Background()))
+	}
+	return s.Run(context.Background())
+}
+
 // RegisterEchoTypes makes the classes that peers.ferry.Echo exchanges, and the errors of this package, known to t.
 // ReferEcho and ExportEcho do so themselves.
 func RegisterEchoTypes(*serialize.Types) error { return nil }
@@ -56,6 +74,9 @@ type echoClient struct{ in protocol.Invoker }
 
 func (c *echoClient) Echo(ctx context.Context, a0 *Message) (*Message, error) {
 	k := takeEchoEchoCall()
+	if a0 == nil {
+		a0 = new(Message)
+	}
 	k.args.A0 = a0
 	var reply *Message
 	err := c.in.Invoke(ctx, &k.Invocation)
@@ -68,6 +89,9 @@ func (c *echoClient) Echo(ctx context.Context, a0 *Message) (*Message, error) {
 
 func (c *echoClient) EchoRecords(ctx context.Context, a0 *Records) (*Records, error) {
 	k := takeEchoEchoRecordsCall()
+	if a0 == nil {
+		a0 = new(Records)
+	}
 	k.args.A0 = a0
 	var reply *Records
 	err := c.in.Invoke(ctx, &k.Invocation)
@@ -316,7 +340,6 @@ func (m *Message) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 8:
@@ -344,11 +367,14 @@ func (m *Message) mergeProto(b []byte) error {
 			m.Payload = append([]byte{}, v...)
 			b = b[n:]
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("peers.ferry.Message: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -368,7 +394,7 @@ func (m *Records) AppendProto(b []byte) ([]byte, error) {
 		if b, err = x1.AppendProto(b); err != nil {
 			return nil, err
 		}
-		b = finishFerryecho_proto(b, n2)
+		b = finishFerryechoproto(b, n2)
 	}
 	return append(b, m.unknownFields...), nil
 }
@@ -385,7 +411,6 @@ func (m *Records) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 10:
@@ -400,11 +425,14 @@ func (m *Records) mergeProto(b []byte) error {
 			m.List = append(m.List, x1)
 			b = b[n:]
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("peers.ferry.Records: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
@@ -509,7 +537,7 @@ func (m *Record) AppendProto(b []byte) ([]byte, error) {
 		for _, x3 := range m.Related {
 			b = protowire.AppendVarint(b, uint64(x3))
 		}
-		b = finishFerryecho_proto(b, n2)
+		b = finishFerryechoproto(b, n2)
 	}
 	for k4, x5 := range m.Labels {
 		b = append(b, 0xa2, 0x01, 0)
@@ -524,7 +552,7 @@ func (m *Record) AppendProto(b []byte) ([]byte, error) {
 			return nil, errors.New("peers.ferry.Record.LabelsEntry.value: string with invalid UTF-8")
 		}
 		b = protowire.AppendString(b, x5)
-		b = finishFerryecho_proto(b, n6)
+		b = finishFerryechoproto(b, n6)
 	}
 	return append(b, m.unknownFields...), nil
 }
@@ -541,7 +569,6 @@ func (m *Record) mergeProto(b []byte) error {
 		if size < 0 {
 			return protowire.ParseError(size)
 		}
-		field := b
 		b = b[size:]
 		switch protowire.EncodeTag(num, typ) {
 		case 8:
@@ -742,6 +769,9 @@ func (m *Record) mergeProto(b []byte) error {
 					value = string(v)
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("peers.ferry.Record.labels: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -754,19 +784,22 @@ func (m *Record) mergeProto(b []byte) error {
 			}
 			m.Labels[key] = value
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("peers.ferry.Record: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
 			}
-			m.unknownFields = append(m.unknownFields, field[:size+n]...)
+			m.unknownFields = append(protowire.AppendTag(m.unknownFields, num, typ), b[:n]...)
 			b = b[n:]
 		}
 	}
 	return nil
 }
 
-// finishFerryecho_proto puts the length of b[n:] into the byte in front of it, and makes room where one byte is too small.
-func finishFerryecho_proto(b []byte, n int) []byte {
+// finishFerryechoproto puts the length of b[n:] into the byte in front of it, and makes room where one byte is too small.
+func finishFerryechoproto(b []byte, n int) []byte {
 	size := len(b) - n
 	if size < 0x80 {
 		b[n-1] = byte(size)
@@ -775,6 +808,6 @@ func finishFerryecho_proto(b []byte, n int) []byte {
 	more := protowire.SizeVarint(uint64(size)) - 1
 	b = append(b, make([]byte, more)...)
 	copy(b[n+more:], b[n:])
-	protowire.AppendVarint(b[:n-1], uint64(size))
+	_ = protowire.AppendVarint(b[:n-1], uint64(size))
 	return b
 }

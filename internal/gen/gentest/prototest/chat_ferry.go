@@ -362,6 +362,9 @@ func (m *GreetRequest) mergeProto(b []byte) error {
 			m.Times = int32(v)
 			b = b[n:]
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("ferry.test.GreetRequest: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
@@ -413,6 +416,9 @@ func (m *GreetReply) mergeProto(b []byte) error {
 			m.Text = string(v)
 			b = b[n:]
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("ferry.test.GreetReply: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
@@ -1035,6 +1041,9 @@ func (m *Everything) mergeProto(b []byte) error {
 					value = int64(v)
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("ferry.test.Everything.counts: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -1078,6 +1087,9 @@ func (m *Everything) mergeProto(b []byte) error {
 					}
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("ferry.test.Everything.nodes: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -1119,6 +1131,9 @@ func (m *Everything) mergeProto(b []byte) error {
 					value = append([]byte{}, v...)
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("ferry.test.Everything.blobs: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -1163,6 +1178,9 @@ func (m *Everything) mergeProto(b []byte) error {
 					value = Kind(v)
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("ferry.test.Everything.kind_map: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -1209,6 +1227,9 @@ func (m *Everything) mergeProto(b []byte) error {
 					}
 					entry = entry[n:]
 				default:
+					if num > protowire.MaxValidNumber {
+						return errors.New("ferry.test.Everything.times: field number out of range")
+					}
 					n := protowire.ConsumeFieldValue(num, typ, entry)
 					if n < 0 {
 						return protowire.ParseError(n)
@@ -1369,6 +1390,9 @@ func (m *Everything) mergeProto(b []byte) error {
 				list = list[n:]
 			}
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("ferry.test.Everything: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
@@ -1420,6 +1444,9 @@ func (m *Everything_Nested) mergeProto(b []byte) error {
 			m.Inner = string(v)
 			b = b[n:]
 		default:
+			if num > protowire.MaxValidNumber {
+				return errors.New("ferry.test.Everything.Nested: field number out of range")
+			}
 			n := protowire.ConsumeFieldValue(num, typ, b)
 			if n < 0 {
 				return protowire.ParseError(n)
@@ -1452,6 +1479,9 @@ func (m *Empty) mergeProto(b []byte) error {
 			return protowire.ParseError(size)
 		}
 		b = b[size:]
+		if num > protowire.MaxValidNumber {
+			return errors.New("ferry.test.Empty: field number out of range")
+		}
 		n := protowire.ConsumeFieldValue(num, typ, b)
 		if n < 0 {
 			return protowire.ParseError(n)

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"dubbo.apache.org/dubbo-go/v3/client"
+	"dubbo.apache.org/dubbo-go/v3/common/constant"
+	"dubbo.apache.org/dubbo-go/v3/global"
+)
+
+func consume(words map[string]string) error {
+	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
+	c, err := client.NewClient(client.SetApplication(app), client.WithClientRequestTimeout(5*time.Second), client.WithClientRegistry(registries(words)...),
+		client.WithClientNoCheck())
+	if err != nil {
+		return err
+	}
+	conn, err := c.Dial(service, client.WithProtocolDubbo(), client.WithSerialization(constant.Hessian2Serialization), client.WithRetries(0))
+	if err != nil {
+		return err
+	}
+	x := &caller{conn: conn, seen: map[string]int{}}
+	say("READY")
+	for in := commands(); in.Scan(); {
+		switch w := strings.Fields(in.Text()); w[0] {
+		case "gopher":
+			x.cells()
+		case "who":
+			who, err := x.who()
+			cell("who", err)
+			if err == nil {
+				say("WHO %s", who)
+			}
+		case "loop":
+			x.stop, x.done = make(chan struct{}), make(chan struct{})
+			go x.loop()
+		case "await":
+			x.await(w[1])
+		case "stop":
+			close(x.stop)
+			<-x.done
+			say("LOOP %d %d %s %s", x.made, x.failed, strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(x.seen), " ", ","), ":", "="), x.last)
+		}
+		say("DONE")
+	}
+	return nil
+}
+
+type caller struct {
+	conn       *client.Connection
+	stop, done chan struct{}
+
+	mu           sync.Mutex // guards the following
+	seen         map[string]int
+	made, failed int
+	last         string
+}
+
+func (x *caller) call(ctx context.Context, method string, reply any, args ...any) error {
+	return x.conn.CallUnary(ctx, args, reply, method)
+}
+
+func (x *caller) who() (who string, err error) {
+	err = x.call(context.Background(), "who", &who)
+	return who, err
+}
+
+func (x *caller) loop() {
+	defer close(x.done)
+	for {
+		select {
+		case <-x.stop:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		who, err := x.who()
+		x.mu.Lock()
+		x.made++
+		if err != nil {
+			x.failed, x.last = x.failed+1, err.Error()
+		} else {
+			x.seen[who]++
+		}
+		x.mu.Unlock()
+	}
+}
+
+func (x *caller) await(provider string) {
+	for range 1500 {
+		x.mu.Lock()
+		n := x.seen[provider]
+		x.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func cell(name string, err error) {
+	if err != nil {
+		say("CELL %s FAIL %v", name, err)
+		return
+	}
+	say("CELL %s OK", name)
+}
+
+// echoed calls a method and holds its reply to the argument.
+func echoed[T any](x *caller, method string, v T) {
+	var got T
+	err := x.call(context.Background(), method, &got, v)
+	if err == nil && !same(v, got) {
+		err = fmt.Errorf("got %+v, not %+v", got, v)
+	}
+	cell("gopher/"+method, err)
+}
+
+func same(a, b any) bool {
+	if t, ok := a.(time.Time); ok {
+		return t.Equal(b.(time.Time))
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func (x *caller) cells() {
+	echoed(x, "echoBool", true)
+	echoed(x, "echoInt", int32(-70000))
+	echoed(x, "echoLong", int64(1)<<40)
+	echoed(x, "echoDouble", 1.0/3)
+	echoed(x, "echoString", "Hello 中😀")
+	echoed(x, "echoBytes", []byte{1, 2, 255})
+	echoed(x, "echoStrings", []string{"a", "", "中"})
+	echoed(x, "echoMap", map[interface{}]interface{}{"a": "1", "b": "2"})
+	born := time.UnixMilli(1700000000123).UTC()
+	ann := &Citizen{Name: "Ann", Age: 30, Born: born, Tags: []string{"x", "y"}, Friends: []*Citizen{{Name: "Bob", Born: born}}}
+	citizen := new(Citizen)
+	err := x.call(context.Background(), "echoCitizen", citizen, ann)
+	if err == nil {
+		err = alike(ann, citizen)
+	}
+	cell("gopher/echoCitizen", err)
+	var list []*Citizen
+	err = x.call(context.Background(), "echoCitizens", &list, []*Citizen{ann, {Name: "Cid", Born: born}})
+	if err == nil && (len(list) != 2 || list[1].Name != "Cid") {
+		err = fmt.Errorf("got %+v", list)
+	}
+	cell("gopher/echoCitizens", err)
+	echoed(x, "echoDate", born)
+	var text string
+	err = x.call(context.Background(), "fail", &text, "what went wrong")
+	if err == nil || !strings.Contains(err.Error(), "what went wrong") {
+		err = fmt.Errorf("wrong failure: %v", err)
+	} else {
+		err = nil
+	}
+	cell("gopher/fail", err)
+	ctx := context.WithValue(context.Background(), constant.AttachmentKey, map[string]interface{}{"colour": "blau"})
+	err = x.call(ctx, "attachment", &text, "colour")
+	if err == nil && text != "blau" {
+		err = fmt.Errorf("got %q", text)
+	}
+	cell("gopher/attachment", err)
+	start := time.Now()
+	err = x.conn.CallUnary(context.Background(), []any{int32(8000)}, &text, "sleep", client.WithCallRequestTimeout(500*time.Millisecond))
+	if took := time.Since(start); err == nil || took > 6*time.Second {
+		err = fmt.Errorf("no timeout after %v: %v", took, err)
+	} else {
+		err = nil
+	}
+	cell("gopher/timeout", err)
+}
+
+// alike compares what a citizen is; times by their moment.
+func alike(a, b *Citizen) error {
+	if a.Name != b.Name || a.Age != b.Age || !a.Born.Equal(b.Born) || !reflect.DeepEqual(a.Tags, b.Tags) || len(a.Friends) != len(b.Friends) ||
+		a.Friends[0].Name != b.Friends[0].Name {
+		return fmt.Errorf("got %+v, not %+v", b, a)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Command dubbogo is the dubbo-go side of the interoperability matrix: a provider and a consumer of com.ferry.interop.Gopher
+// that behave like the Java programs of interop/java.
+//
+//	dubbogo provider port=n registry=host:port application=name
+//	dubbogo consumer registry=host:port        reads commands: gopher, who, loop, await NAME, stop
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	hessian "github.com/apache/dubbo-go-hessian2"
+
+	// dubbo-go finds its implementations in tables that these packages fill when they are imported.
+	_ "dubbo.apache.org/dubbo-go/v3/cluster/cluster/failover"
+	_ "dubbo.apache.org/dubbo-go/v3/cluster/loadbalance/random"
+	_ "dubbo.apache.org/dubbo-go/v3/config_center/zookeeper"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/accesslog"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/echo"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/exec_limit"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/generic"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/graceful_shutdown"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/token"
+	_ "dubbo.apache.org/dubbo-go/v3/filter/tps"
+	_ "dubbo.apache.org/dubbo-go/v3/metadata/mapping/metadata"
+	_ "dubbo.apache.org/dubbo-go/v3/metadata/report/zookeeper"
+	_ "dubbo.apache.org/dubbo-go/v3/protocol/dubbo"
+	_ "dubbo.apache.org/dubbo-go/v3/proxy/proxy_factory"
+	_ "dubbo.apache.org/dubbo-go/v3/registry/directory"
+	_ "dubbo.apache.org/dubbo-go/v3/registry/protocol"
+	_ "dubbo.apache.org/dubbo-go/v3/registry/servicediscovery"
+	_ "dubbo.apache.org/dubbo-go/v3/registry/zookeeper"
+)
+
+const service = "com.ferry.interop.Gopher"
+
+// Citizen is a class of the service.
+type Citizen struct {
+	Name    string
+	Age     int32
+	Born    time.Time
+	Tags    []string
+	Friends []*Citizen
+}
+
+// JavaClassName is asked by hessian2.
+func (*Citizen) JavaClassName() string { return "com.ferry.interop.Citizen" }
+
+func main() {
+	hessian.RegisterPOJO(&Citizen{})
+	words := map[string]string{}
+	for _, a := range os.Args[2:] {
+		k, v, _ := strings.Cut(a, "=")
+		words[k] = v
+	}
+	run := consume
+	if os.Args[1] == "provider" {
+		run = provide
+	}
+	if err := run(words); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// say prints one line of the protocol between this program and the one that started it.
+func say(format string, args ...any) {
+	fmt.Println(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
+}
+
+// leave ends the program as an operator does, once the input has ended: dubbo-go shuts down on this signal.
+func leave() error { return syscall.Kill(os.Getpid(), syscall.SIGTERM) }
+
+func commands() *bufio.Scanner { return bufio.NewScanner(os.Stdin) }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"dubbo.apache.org/dubbo-go/v3/common"
+	"dubbo.apache.org/dubbo-go/v3/common/constant"
+	"dubbo.apache.org/dubbo-go/v3/global"
+	"dubbo.apache.org/dubbo-go/v3/protocol"
+	"dubbo.apache.org/dubbo-go/v3/registry"
+	"dubbo.apache.org/dubbo-go/v3/server"
+)
+
+// Gopher is the service; dubbo-go calls its methods.
+type Gopher struct{ who string }
+
+// EchoBool returns what it gets, as all of these do.
+func (*Gopher) EchoBool(_ context.Context, v bool) (bool, error) { return v, nil }
+
+// EchoInt echoes.
+func (*Gopher) EchoInt(_ context.Context, v int32) (int32, error) { return v, nil }
+
+// EchoLong echoes.
+func (*Gopher) EchoLong(_ context.Context, v int64) (int64, error) { return v, nil }
+
+// EchoDouble echoes.
+func (*Gopher) EchoDouble(_ context.Context, v float64) (float64, error) { return v, nil }
+
+// EchoString echoes.
+func (*Gopher) EchoString(_ context.Context, v string) (string, error) { return v, nil }
+
+// EchoBytes echoes.
+func (*Gopher) EchoBytes(_ context.Context, v []byte) ([]byte, error) { return v, nil }
+
+// EchoStrings echoes.
+func (*Gopher) EchoStrings(_ context.Context, v []string) ([]string, error) { return v, nil }
+
+// EchoMap echoes.
+func (*Gopher) EchoMap(_ context.Context, v map[interface{}]interface{}) (map[interface{}]interface{}, error) {
+	return v, nil
+}
+
+// EchoCitizen echoes.
+func (*Gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error) { return v, nil }
+
+// EchoCitizens echoes.
+func (*Gopher) EchoCitizens(_ context.Context, v []*Citizen) ([]*Citizen, error) { return v, nil }
+
+// EchoDate echoes.
+func (*Gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }
+
+// Fail fails.
+func (*Gopher) Fail(_ context.Context, message string) (string, error) {
+	return "", errors.New(message)
+}
+
+// Sleep takes its time.
+func (*Gopher) Sleep(_ context.Context, millis int32) (string, error) {
+	time.Sleep(time.Duration(millis) * time.Millisecond)
+	return fmt.Sprint("slept ", millis), nil
+}
+
+// Attachment returns one that came with the call.
+func (*Gopher) Attachment(ctx context.Context, key string) (string, error) {
+	all, _ := ctx.Value(constant.AttachmentKey).(map[string]interface{})
+	switch v := all[key].(type) {
+	case string:
+		return v, nil
+	case []string:
+		return v[0], nil
+	}
+	return "", fmt.Errorf("no attachment %q in %v", key, all)
+}
+
+// Who says which provider this is.
+func (g *Gopher) Who(context.Context) (string, error) { return g.who, nil }
+
+func provide(words map[string]string) error {
+	port, err := strconv.Atoi(words["port"])
+	if err != nil {
+		return err
+	}
+	const loopback = "127.0.0.1"
+	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
+	s, err := server.NewServer(server.SetServerApplication(app),
+		server.WithServerProtocol(protocol.WithDubbo(), protocol.WithIp(loopback), protocol.WithPort(port)),
+		server.WithServerRegistry(registries(words)...))
+	if err != nil {
+		return err
+	}
+	// dubbo-go serves each method under its Java name too.
+	info := &common.ServiceInfo{InterfaceName: service}
+	for _, m := range []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
+		"EchoCitizen", "EchoCitizens", "EchoDate", "Fail", "Sleep", "Attachment", "Who"} {
+		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
+	}
+	if err := s.Register(&Gopher{words["application"]}, info, server.WithInterface(service), server.WithSerialization(constant.Hessian2Serialization)); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve() }()
+	for {
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(loopback, words["port"]), time.Second)
+		if err == nil {
+			_ = c.Close()
+			break
+		}
+		select {
+		case err := <-failed:
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	say("READY")
+	for in := commands(); in.Scan(); {
+		continue // only the end of the input means anything
+	}
+	if err := leave(); err != nil {
+		return err
+	}
+	select {}
+}
+
+// registries is the ZooKeeper that the words name, used for addresses by interface alone.
+func registries(words map[string]string) []registry.Option {
+	return []registry.Option{registry.WithZookeeper(), registry.WithAddress(words["registry"]), registry.WithTimeout(10 * time.Second),
+		registry.WithRegisterInterface(), registry.WithoutUseAsConfigCenter(), registry.WithoutUseAsMetaReport()}
+}

@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ferryrpc/ferry"
+)
+
+// Gopher is the service of the dubbo-go programs: what dubbo-go can say, in the Java types that it says it with. All echo.
+//
+//ferry:service com.ferry.interop.Gopher
+type Gopher interface {
+	EchoBool(ctx context.Context, v bool) (bool, error)
+	EchoInt(ctx context.Context, v int32) (int32, error)
+	EchoLong(ctx context.Context, v int64) (int64, error)
+	EchoDouble(ctx context.Context, v float64) (float64, error)
+	EchoString(ctx context.Context, v string) (string, error)
+	EchoBytes(ctx context.Context, v []byte) ([]byte, error)
+	//ferry:method echoStrings(java.lang.String[]) java.lang.String[]
+	EchoStrings(ctx context.Context, v []string) ([]string, error)
+	EchoMap(ctx context.Context, v map[string]string) (map[string]string, error)
+	EchoCitizen(ctx context.Context, v *Citizen) (*Citizen, error)
+	EchoCitizens(ctx context.Context, v []*Citizen) ([]*Citizen, error)
+	EchoDate(ctx context.Context, v time.Time) (time.Time, error)
+	Fail(ctx context.Context, message string) (string, error)
+	Sleep(ctx context.Context, millis int32) (string, error)
+	Attachment(ctx context.Context, key string) (string, error)
+	Who(ctx context.Context) (string, error)
+}
+
+// Citizen is a class that dubbo-go knows.
+//
+//ferry:class com.ferry.interop.Citizen
+type Citizen struct {
+	Name    string
+	Age     int32
+	Born    time.Time
+	Tags    []string
+	Friends []*Citizen
+}
+
+// PublishGopher exports Gopher.
+func PublishGopher(s *ferry.Server, who string) error { return ExportGopher(s, &gopher{who}) }
+
+type gopher struct{ who string }
+
+func (*gopher) EchoBool(_ context.Context, v bool) (bool, error)                 { return v, nil }
+func (*gopher) EchoInt(_ context.Context, v int32) (int32, error)                { return v, nil }
+func (*gopher) EchoLong(_ context.Context, v int64) (int64, error)               { return v, nil }
+func (*gopher) EchoDouble(_ context.Context, v float64) (float64, error)         { return v, nil }
+func (*gopher) EchoString(_ context.Context, v string) (string, error)           { return v, nil }
+func (*gopher) EchoBytes(_ context.Context, v []byte) ([]byte, error)            { return v, nil }
+func (*gopher) EchoStrings(_ context.Context, v []string) ([]string, error)      { return v, nil }
+func (*gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error)      { return v, nil }
+func (*gopher) EchoCitizens(_ context.Context, v []*Citizen) ([]*Citizen, error) { return v, nil }
+func (*gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error)       { return v, nil }
+
+func (*gopher) EchoMap(_ context.Context, v map[string]string) (map[string]string, error) {
+	return v, nil
+}
+
+func (*gopher) Fail(_ context.Context, message string) (string, error) {
+	return "", errors.New(message)
+}
+
+func (*gopher) Sleep(_ context.Context, millis int32) (string, error) {
+	<-time.After(time.Duration(millis) * time.Millisecond)
+	return fmt.Sprint("slept ", millis), nil
+}
+
+func (*gopher) Attachment(ctx context.Context, key string) (string, error) {
+	return ferry.Attachments(ctx).Value(key), nil
+}
+
+func (g *gopher) Who(context.Context) (string, error) { return g.who, nil }
