@@ -58,3 +58,10 @@ vuln:
 
 clean:
 	rm -rf $(BUILD)
+
+# Ferry against Apache Dubbo for Java (3.3, 3.2, 2.7) and dubbo-go, both ways through Debian's ZooKeeper; writes
+# docs/interop.md. Needs Maven and a JDK 17; the first run downloads the peers. INTEROP_PEERS=33,go runs only those.
+.PHONY: interop
+interop:
+	cd interop && go vet ./... && go test -v -count=1 -timeout 45m ./...
+	cd interop/dubbogo && go vet ./...

@@ -87,7 +87,7 @@ func (f *frames) pass(from, to net.Conn, kind string) {
 
 // record keeps a frame if it is of that kind and short enough to be read by people.
 func (f *frames) record(b []byte, kind string) {
-	const most = 4096
+	const most = 2048
 	request, event := b[2]&0x80 != 0, b[2]&0x20 != 0
 	if event || len(b) > most {
 		return

@@ -84,6 +84,9 @@ func (x *gophers) fromFerry() {
 	err = eventually(l.only("go-b"))
 	report(t, "discovery/rolling restart, no call fails", gopher.name, fromFerry, errors.Join(err, l.end()))
 	require.NoError(t, c.Close())
+	control := x.start("consumer", "application=go-control")
+	controls.Store(gopher.line, control.tell("gopher"))
+	control.stop()
 	b.stop()
 }
 
@@ -106,9 +109,9 @@ func (x *gophers) echoes(g fleet.Gopher) {
 	pairs := map[string]string{"a": "1", "b": "2"}
 	cell("echoMap", equal(pairs)(g.EchoMap(ctx, pairs)))
 	born := time.UnixMilli(1700000000123)
-	ann := &fleet.Citizen{Name: "Ann", Age: 30, Born: born, Tags: []string{"x", "y"}, Friends: []*fleet.Citizen{{Name: "Bob", Born: born, Tags: []string{}, Friends: []*fleet.Citizen{}}}}
+	ann := &fleet.Citizen{Name: "Ann", Age: 30, Born: born, Tags: []string{"x", "y"}, Friends: []*fleet.Citizen{{Name: "Bob", Born: born}}}
 	cell("echoCitizen", equal(ann)(g.EchoCitizen(ctx, ann)))
-	cell("echoCitizens", equal([]*fleet.Citizen{ann, ann})(g.EchoCitizens(ctx, []*fleet.Citizen{ann, ann})))
+	cell("echoCitizens", equal([]*fleet.Citizen{ann, ann})(g.EchoCitizens(ctx, []*fleet.Citizen{ann, ann}, 2)))
 	cell("echoDate", equal(born)(g.EchoDate(ctx, born)))
 	_, err := g.Fail(ctx, "what went wrong")
 	cell("fail", fails(err, protocol.Application, "what went wrong"))

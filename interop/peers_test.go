@@ -183,7 +183,7 @@ func launch(t *testing.T, dir, name string, args []string) *program {
 func (p *program) until(word string) []string {
 	p.t.Helper()
 	var got []string
-	limit := time.After(3 * time.Minute)
+	limit := time.After(2 * time.Minute)
 	for {
 		select {
 		case line, ok := <-p.lines:

@@ -144,10 +144,12 @@ func (x *caller) cells() {
 		err = alike(ann, citizen)
 	}
 	cell("gopher/echoCitizen", err)
-	var list []*Citizen
-	err = x.call(context.Background(), "echoCitizens", &list, []*Citizen{ann, {Name: "Cid", Born: born}})
-	if err == nil && (len(list) != 2 || list[1].Name != "Cid") {
-		err = fmt.Errorf("got %+v", list)
+	var list []interface{}
+	err = x.call(context.Background(), "echoCitizens", &list, []*Citizen{ann, {Name: "Cid", Born: born}}, int32(2))
+	if err == nil {
+		if c, ok := list[len(list)-1].(*Citizen); !ok || c.Name != "Cid" {
+			err = fmt.Errorf("got %+v", list)
+		}
 	}
 	cell("gopher/echoCitizens", err)
 	echoed(x, "echoDate", born)

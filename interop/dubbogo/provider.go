@@ -48,8 +48,11 @@ func (*Gopher) EchoMap(_ context.Context, v map[interface{}]interface{}) (map[in
 // EchoCitizen echoes.
 func (*Gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error) { return v, nil }
 
-// EchoCitizens echoes.
-func (*Gopher) EchoCitizens(_ context.Context, v []*Citizen) ([]*Citizen, error) { return v, nil }
+// EchoCitizens echoes. A list that says no element type, as Java's lists do, is a []interface{} for dubbo-go. The number is
+// there because dubbo-go takes a lone parameter of that type for all the arguments.
+func (*Gopher) EchoCitizens(_ context.Context, v []interface{}, _ int32) ([]interface{}, error) {
+	return v, nil
+}
 
 // EchoDate echoes.
 func (*Gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }

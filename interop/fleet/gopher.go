@@ -23,7 +23,7 @@ type Gopher interface {
 	EchoStrings(ctx context.Context, v []string) ([]string, error)
 	EchoMap(ctx context.Context, v map[string]string) (map[string]string, error)
 	EchoCitizen(ctx context.Context, v *Citizen) (*Citizen, error)
-	EchoCitizens(ctx context.Context, v []*Citizen) ([]*Citizen, error)
+	EchoCitizens(ctx context.Context, v []*Citizen, n int32) ([]*Citizen, error)
 	EchoDate(ctx context.Context, v time.Time) (time.Time, error)
 	Fail(ctx context.Context, message string) (string, error)
 	Sleep(ctx context.Context, millis int32) (string, error)
@@ -42,21 +42,25 @@ type Citizen struct {
 	Friends []*Citizen
 }
 
+func (*gopher) EchoCitizens(_ context.Context, v []*Citizen, _ int32) ([]*Citizen, error) {
+	return v, nil
+}
+
 // PublishGopher exports Gopher.
 func PublishGopher(s *ferry.Server, who string) error { return ExportGopher(s, &gopher{who}) }
 
 type gopher struct{ who string }
 
-func (*gopher) EchoBool(_ context.Context, v bool) (bool, error)                 { return v, nil }
-func (*gopher) EchoInt(_ context.Context, v int32) (int32, error)                { return v, nil }
-func (*gopher) EchoLong(_ context.Context, v int64) (int64, error)               { return v, nil }
-func (*gopher) EchoDouble(_ context.Context, v float64) (float64, error)         { return v, nil }
-func (*gopher) EchoString(_ context.Context, v string) (string, error)           { return v, nil }
-func (*gopher) EchoBytes(_ context.Context, v []byte) ([]byte, error)            { return v, nil }
-func (*gopher) EchoStrings(_ context.Context, v []string) ([]string, error)      { return v, nil }
-func (*gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error)      { return v, nil }
-func (*gopher) EchoCitizens(_ context.Context, v []*Citizen) ([]*Citizen, error) { return v, nil }
-func (*gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error)       { return v, nil }
+func (*gopher) EchoBool(_ context.Context, v bool) (bool, error)            { return v, nil }
+func (*gopher) EchoInt(_ context.Context, v int32) (int32, error)           { return v, nil }
+func (*gopher) EchoLong(_ context.Context, v int64) (int64, error)          { return v, nil }
+func (*gopher) EchoDouble(_ context.Context, v float64) (float64, error)    { return v, nil }
+func (*gopher) EchoString(_ context.Context, v string) (string, error)      { return v, nil }
+func (*gopher) EchoBytes(_ context.Context, v []byte) ([]byte, error)       { return v, nil }
+func (*gopher) EchoStrings(_ context.Context, v []string) ([]string, error) { return v, nil }
+func (*gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error) { return v, nil }
+
+func (*gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }
 
 func (*gopher) EchoMap(_ context.Context, v map[string]string) (map[string]string, error) {
 	return v, nil

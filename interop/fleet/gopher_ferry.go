@@ -184,9 +184,9 @@ func (c *gopherClient) EchoCitizen(ctx context.Context, a0 *Citizen) (*Citizen, 
 	return reply, err
 }
 
-func (c *gopherClient) EchoCitizens(ctx context.Context, a0 []*Citizen) ([]*Citizen, error) {
+func (c *gopherClient) EchoCitizens(ctx context.Context, a0 []*Citizen, a1 int32) ([]*Citizen, error) {
 	k := takeGopherEchoCitizensCall()
-	k.args.A0 = a0
+	k.args.A0, k.args.A1 = a0, a1
 	var reply []*Citizen
 	err := c.in.Invoke(ctx, &k.Invocation)
 	if err == nil {
@@ -297,7 +297,7 @@ func newGopherMethods() []*protocol.Method {
 			New: newGopherEchoCitizenCall, Free: freeGopherEchoCitizenCall, Clone: cloneGopherEchoCitizenCall, Serve: serveGopherEchoCitizenCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "echoCitizens", Descriptor: "Ljava/util/List;", Return: "Ljava/util/List;", Index: 9,
+			Service: "com.ferry.interop.Gopher", Name: "echoCitizens", Descriptor: "Ljava/util/List;I", Return: "Ljava/util/List;", Index: 9,
 			New: newGopherEchoCitizensCall, Free: freeGopherEchoCitizensCall, Clone: cloneGopherEchoCitizensCall, Serve: serveGopherEchoCitizensCall,
 		},
 		{
@@ -1652,7 +1652,7 @@ func cloneGopherEchoCitizensCall(row protocol.Row) protocol.Row {
 	if !ok {
 		return row
 	}
-	b := &gopherEchoCitizensArgs{}
+	b := &gopherEchoCitizensArgs{A1: a.A1}
 	serialize.Copy(&b.A0, &a.A0)
 	return b
 }
@@ -1670,7 +1670,7 @@ func serveGopherEchoCitizensCall(ctx context.Context, impl any, c *protocol.Invo
 	if !ok {
 		return errGopherCall
 	}
-	reply, err := x.EchoCitizens(ctx, a.A0)
+	reply, err := x.EchoCitizens(ctx, a.A0, a.A1)
 	if err != nil {
 		return err
 	}
@@ -1680,15 +1680,18 @@ func serveGopherEchoCitizensCall(ctx context.Context, impl any, c *protocol.Invo
 
 type gopherEchoCitizensArgs struct {
 	A0   []*Citizen
+	A1   int32
 	call *gopherEchoCitizensCall
 }
 
-func (a *gopherEchoCitizensArgs) Len() int { return 1 }
+func (a *gopherEchoCitizensArgs) Len() int { return 2 }
 
 func (a *gopherEchoCitizensArgs) At(i int) any {
 	switch i {
 	case 0:
 		return &a.A0
+	case 1:
+		return &a.A1
 	}
 	return nil
 }
@@ -1708,6 +1711,7 @@ func (a *gopherEchoCitizensArgs) MarshalHessian2(w *hessian2.Writer) error {
 			}
 		}
 	}
+	w.Int(a.A1)
 	return nil
 }
 
@@ -1717,6 +1721,7 @@ func (a *gopherEchoCitizensArgs) UnmarshalHessian2(r *hessian2.Reader) error {
 	for i2 := 0; r.Next(i2, n1); i2++ {
 		a.A0[i2] = hessian2.Pointer[Citizen](r)
 	}
+	a.A1 = r.Int()
 	return r.Err()
 }
 
@@ -1733,6 +1738,7 @@ func (a *gopherEchoCitizensArgs) AppendMsgpack(w *msgpack.Writer) error {
 			}
 		}
 	}
+	w.Int(int64(a.A1))
 	return nil
 }
 
@@ -1747,6 +1753,7 @@ func (a *gopherEchoCitizensArgs) ReadMsgpack(r *msgpack.Reader) error {
 			}
 		}
 	}
+	a.A1 = r.Int32()
 	return r.Err()
 }
 
