@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Installs what the tests start: Debian's ZooKeeper and a Java runtime. Does nothing when they are there.
+# Installs what the tests start: Debian's ZooKeeper, Redis and PostgreSQL, a JDK and Maven. Does nothing when they are there.
 set -euo pipefail
 
 missing=()
 [ -f /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
 [ -f /usr/share/java/netty-codec.jar ] || missing+=(libnetty-java)
-command -v java >/dev/null || missing+=(default-jre-headless)
+command -v javac >/dev/null || missing+=(default-jdk-headless)
+command -v mvn >/dev/null || missing+=(maven)
+command -v redis-server >/dev/null || missing+=(redis-server)
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
 	echo "the tests need ${missing[*]}: install them, or run 'make deps' as root on Debian" >&2
 	exit 1
 fi
-export DEBIAN_FRONTEND=noninteractive
+# The packages' own services stay off: the tests start servers of their own, on ports of their own.
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "installing ${missing[*]}"
