@@ -2,6 +2,8 @@ package dubbo_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"sync"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ferryrpc/ferry/exchange"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/serialize"
 )
@@ -75,6 +78,32 @@ func TestHandlerDeadline(t *testing.T) {
 		i := handled(serve)
 		_, _ = call(t.Context(), open(t).pair(i, "timeout=50"), i.Methods[0]) // the answer and the timeout may both be first
 		require.ErrorIs(t, receive(t, ended), context.DeadlineExceeded)
+	}
+}
+
+// TestHandlerOutOfTime: a handler that fails because its caller's time is over answers with SERVER_TIMEOUT, which every
+// caller takes for a timeout; an error of its own stays one, and so does a deadline of its own.
+func TestHandlerOutOfTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		serve  func(ctx context.Context) (any, error)
+		status byte
+	}{
+		"the caller's": {func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, fmt.Errorf("store: %w", ctx.Err()) }, exchange.ServerTimeout},
+		"late":         {func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, errors.New("sold out") }, exchange.OK},
+		"its own":      {func(context.Context) (any, error) { return nil, context.DeadlineExceeded }, exchange.OK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := open(t).export(handled(c.serve), "")
+			timeout := "1"
+			if c.status == exchange.OK && name == "its own" {
+				timeout = "60000"
+			}
+			status, body := dial(t, e.URL().Address()).ask(request{path: demo, method: "get", pairs: []string{"timeout", timeout}}.body(t))
+			require.Equal(t, c.status, status, "%q", body)
+			if status == exchange.ServerTimeout {
+				require.Equal(t, "store: context deadline exceeded", text(t, body))
+			}
+		})
 	}
 }
 

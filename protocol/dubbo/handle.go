@@ -3,7 +3,6 @@ package dubbo
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -72,7 +71,11 @@ func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, f
 	}
 	ctx = newCallContext(conn, &r, m.At)
 	err = r.invoke(ctx)
-	f, status = r.answer(err)
+	if r.outOfTime(ctx, err) {
+		f, status = textFrame(r.format, firstLine(err.Error())), exchange.ServerTimeout
+	} else {
+		f, status = r.answer(err)
+	}
 	ctx.finish()
 	if free := r.call.Method.Free; free != nil {
 		free(r.call)
@@ -282,97 +285,6 @@ func (r *request) timeout() time.Duration {
 		return 0
 	}
 	return time.Duration(ms) * time.Millisecond
-}
-
-// answer encodes what became of the call.
-func (r *request) answer(err error) (*transport.Frame, byte) {
-	if err != nil && !r.call.Started {
-		return r.refused(err)
-	}
-	f := r.target.guess.frame(exchange.HeaderLen + room)
-	w := r.format.Writer(f.B[:exchange.HeaderLen])
-	werr := r.writeAnswer(w, err)
-	f.B = w.Bytes()
-	r.target.guess.learn(len(f.B))
-	w.Free()
-	size, limit := int64(len(f.B)-exchange.HeaderLen), r.conn.Payload()
-	if werr == nil && size <= limit {
-		return f, exchange.OK
-	}
-	f.Free()
-	if werr != nil {
-		return textFrame(r.format, fmt.Sprintf("the reply of %s.%s cannot be encoded: %v", r.call.Method.Service, r.call.Method.Name, werr)), exchange.BadResponse
-	}
-	return textFrame(r.format, fmt.Sprintf("the reply of %s.%s is too large: %v", r.call.Method.Service, r.call.Method.Name,
-		&exchange.TooLargeError{Size: size, Limit: limit})), exchange.SerializationError
-}
-
-// writeAnswer writes the body of an answer.
-func (r *request) writeAnswer(w serialize.Writer, err error) (werr error) {
-	attached := 0
-	if supportsAttachments(r.version) {
-		attached = flagExceptionAttached
-	}
-	switch {
-	case err != nil:
-		if werr = w.Write(&flags[flagException+attached]); werr == nil {
-			werr = w.Write(r.exception(err))
-		}
-	case r.call.Reply == nil || r.call.Reply.Len() == 0:
-		werr = w.Write(&flags[flagNull+attached])
-	default:
-		reply := serialize.Row(r.call.Reply)
-		if r.generic {
-			reply, werr = r.generalized()
-		}
-		if werr == nil {
-			werr = w.Write(&flags[flagValue+attached])
-		}
-		if werr == nil {
-			werr = w.Write(reply)
-		}
-	}
-	if werr == nil && attached != 0 {
-		pairs := answerAttachments
-		if own := r.call.ReplyAttachments; len(own) > 0 {
-			pairs = append(pairs[:len(pairs):len(pairs)], own...)
-		}
-		w.WriteMap(pairs)
-	}
-	return werr
-}
-
-// exception brings a handler's error into the form in which it crosses the wire. A registered type travels with its
-// fields; anything else is a java.lang.RuntimeException with the error's text.
-func exception(err error, m *protocol.Method) *serialize.Exception {
-	x := &serialize.Exception{Message: err.Error()}
-	var e *protocol.Error
-	if errors.As(err, &e) && e.Message != "" && e.Address == "" && e.Service == m.Service && e.Method == m.Name {
-		x.Message = e.Message // a filter's, about this very call
-	}
-	var named interface{ JavaClassName() string }
-	if errors.As(err, &named) {
-		x.Class, x.Value = named.JavaClassName(), named
-	}
-	return x
-}
-
-// refused answers a request that did not reach its handler, with a status that says so.
-func (r *request) refused(err error) (*transport.Frame, byte) {
-	status := exchange.BadRequest
-	var own *refusal
-	var e *protocol.Error
-	switch {
-	case errors.As(err, &own):
-		status = own.status
-	case errors.As(err, &e) && e.Code == protocol.LimitExceeded:
-		status = exchange.Exhausted
-	}
-	text := err.Error()
-	if e != nil && e.Message != "" {
-		text = e.Message
-	}
-	return textFrame(r.format, firstLine(text)), status
 }
 
 // Refuse implements exchange.Handler. A peer reads the reason in the serialization that it asked with if this process

@@ -184,6 +184,9 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		}
 	}
 	c.ReplyAttachments = call.ReplyAttachments
+	if call.Started && givenUp(err, ctx, hctx) {
+		return r.gaveUp(ctx, c, start, timeout)
+	}
 	if err != nil {
 		return r.answered(c, call, start, err)
 	}
@@ -215,6 +218,12 @@ func (r *reference) admit(ctx context.Context, c *protocol.Invocation, start tim
 		return 0, r.fail(c, protocol.Canceled, protocol.NotSent, start, "", context.Cause(ctx))
 	}
 	return timeout, nil
+}
+
+// givenUp says that a handler's error is only that its caller's time was over, which the caller sees at the same moment.
+func givenUp(err error, caller, handler context.Context) bool {
+	late := errors.Is(err, context.DeadlineExceeded)
+	return late && handler.Err() == context.DeadlineExceeded || (late || errors.Is(err, context.Canceled)) && caller.Err() != nil
 }
 
 func (r *reference) gaveUp(ctx context.Context, c *protocol.Invocation, start time.Time, timeout time.Duration) error {

@@ -183,6 +183,27 @@ func TestGivingUp(t *testing.T) {
 	}
 }
 
+// TestHandlerNoticesFirst: a handler that fails because its caller's time is over is a timeout, whoever sees that first; a
+// deadline of its own is its error.
+func TestHandlerNoticesFirst(t *testing.T) {
+	m := method("get", func(ctx context.Context, _ *args) (any, error) { <-ctx.Done(); return nil, ctx.Err() })
+	own := method("own", func(context.Context, *args) (any, error) { return nil, context.DeadlineExceeded })
+	ref, _, _ := pair(t, "", m)
+	for range 100 {
+		e := failure(t, ref.Invoke(context.Background(), &protocol.Invocation{Method: m, Args: &args{}, Reply: &protocol.AnyRow{}, Timeout: time.Millisecond}))
+		require.Equal(t, protocol.Timeout, e.Code, e)
+		require.Equal(t, protocol.OutcomeUnknown, e.Outcome)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		e = failure(t, ref.Invoke(ctx, &protocol.Invocation{Method: m, Args: &args{}, Reply: &protocol.AnyRow{}, Timeout: time.Minute}))
+		require.Contains(t, []protocol.Code{protocol.Timeout, protocol.DeadlineExceeded}, e.Code, e)
+		require.NotEqual(t, protocol.Executed, e.Outcome)
+		cancel()
+	}
+	ref, _, _ = pair(t, "", own)
+	e := failure(t, ref.Invoke(context.Background(), &protocol.Invocation{Method: own, Args: &args{}, Reply: &protocol.AnyRow{}, Timeout: time.Minute}))
+	require.Equal(t, protocol.Application, e.Code, e)
+}
+
 func deadline(d time.Duration) func() (context.Context, func()) {
 	return func() (context.Context, func()) {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
