@@ -11,7 +11,11 @@ import (
 	"github.com/ferryrpc/ferry/transport"
 )
 
-// fill sends until the queue is full and stays so, and returns how many bytes were accepted.
+// settled is how long a queue stays full when the kernel's buffers do not grow any more.
+const settled = 600 * time.Millisecond
+
+// fill sends until the queue is full and stays so, and returns how many bytes were accepted. A kernel enlarges its buffers
+// while nobody reads, so a full queue may find room again for a while.
 func (p *probe) fill(t *testing.T) (total int) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < patience; {
@@ -27,7 +31,7 @@ func (p *probe) fill(t *testing.T) (total int) {
 			}
 			select {
 			case <-room:
-			case <-time.After(30 * time.Millisecond):
+			case <-time.After(settled):
 				return total
 			}
 		case errors.Is(err, transport.ErrStalled):
@@ -76,7 +80,7 @@ func testStall(t *testing.T, p *pair) {
 	l, accepted, _ := p.gated()
 	c := p.dial(l, keep, "queue", "200000", "write.stall", "400")
 	first(t, accepted)
-	c.fill(t)
+	c.fill(t) // longer than write.stall
 	room := c.conn.Wait()
 	require.ErrorIs(t, c.end(t), transport.ErrStalled)
 	if room != nil {
