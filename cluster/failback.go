@@ -83,15 +83,7 @@ type late struct {
 }
 
 func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
-	s := x.directory.List(c)
-	p := x.plan(s, c.Method)
-	t := x.choose(s, p, c, nil)
-	var err error
-	if t == nil {
-		err = s.noProvider(c)
-	} else {
-		err = x.single(ctx, s, c, t)
-	}
+	p, t, err := x.first(ctx, c)
 	if err == nil {
 		return nil
 	}
@@ -110,6 +102,21 @@ func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		x.drop(l, why, err)
 	}
 	return nil
+}
+
+// first makes the first attempt, at the provider that it returns; nil when there is none.
+func (x *failback) first(ctx context.Context, c *protocol.Invocation) (*plan, *loadbalance.Target, error) {
+	for s := x.directory.List(c); ; {
+		p := x.plan(s, c.Method)
+		t := x.choose(s, p, c, nil)
+		if t == nil {
+			return p, nil, s.noProvider(c)
+		}
+		err := x.single(ctx, s, c, t)
+		if s = x.moved(s, c, err); s == nil {
+			return p, t, err
+		}
+	}
 }
 
 // mayRepeat is failover's rule for a single failure.
@@ -215,10 +222,19 @@ func (x *failback) repeatOnce(s *Snapshot, p *plan, l *late) error {
 		}
 		c.Attachments.Set(protocol.RetryOfUnknown, "true")
 	}
-	l.last = t
-	err := x.single(x.ctx, s, c, t)
-	l.unknown = l.unknown || err != nil && protocol.OutcomeOf(err) == protocol.OutcomeUnknown
-	return err
+	for {
+		l.last = t
+		err := x.single(x.ctx, s, c, t)
+		n := x.moved(s, c, err)
+		if n == nil {
+			l.unknown = l.unknown || err != nil && protocol.OutcomeOf(err) == protocol.OutcomeUnknown
+			return err
+		}
+		r.s, r.p = n, x.plan(n, c.Method)
+		if s, t = n, r.next(); t == nil {
+			return s.noProvider(c)
+		}
+	}
 }
 
 // State returns the counts.

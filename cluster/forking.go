@@ -17,8 +17,8 @@ type ForkingParams struct {
 	Forks int `url:"forks" default:"2" doc:"providers that forking calls at the same time; 0: all"`
 }
 
-// NewForking returns the cluster that sends a call to several providers at once and takes the first success; the others
-// are cancelled. It is for reads that must be fast, at the price of the copies: each is a call that runs. Copies work on
+// NewForking returns the cluster that sends a call to several providers at once and takes the first answer, be it an error
+// of the service; the others are cancelled. When all fail, the error is the last one's, with the outcome of the whole call. It is for reads that must be fast, at the price of the copies: each is a call that runs. Copies work on
 // Invocations of their own, so that a loser neither reads the caller's arguments nor writes his reply after the call.
 // Its Invoker is an io.Closer that waits for the losers.
 func NewForking(e extension.Env, u *url.URL) (Cluster, error) {
@@ -47,12 +47,28 @@ type fork struct {
 
 func (x *forking) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
+	for {
+		err, moved := x.race(ctx, s, c)
+		if !moved {
+			return err
+		}
+		n := x.moved(s, c, err)
+		if n == nil {
+			return err
+		}
+		s = n
+	}
+}
+
+// race makes the copies and waits for the first answer. moved is false when the error cannot mean that all of them found
+// their providers gone.
+func (x *forking) race(ctx context.Context, s *Snapshot, c *protocol.Invocation) (err error, moved bool) {
 	targets := x.targets(s, c)
 	switch {
 	case len(targets) == 0:
-		return s.noProvider(c)
+		return s.noProvider(c), false
 	case len(targets) == 1 || c.Method.New == nil || c.Method.Clone == nil: // cannot be copied
-		return x.single(ctx, s, c, targets[0])
+		return x.single(ctx, s, c, targets[0]), true
 	}
 	s.home.budget.call()
 	begun := s.home.now()
@@ -60,26 +76,25 @@ func (x *forking) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	defer cancel()
 	done, err := x.start(ctx, s.home, c, targets)
 	if err != nil {
-		return err
+		return err, false
 	}
-	unknown := false
+	var v verdict
+	moved = true
 	for n := 1; ; n++ {
 		f := <-done
 		if f.err == nil {
 			take(c, f.call)
-			return nil
+			return nil, false
 		}
+		v.note(f.err)
 		e := errorOf(f.err)
-		unknown = unknown || e != nil && e.Outcome == protocol.OutcomeUnknown
-		if n < len(targets) {
+		moved = moved && e != nil && e.Code == protocol.Closed && e.Outcome == protocol.NotSent
+		if n < len(targets) && !fromService(f.err) {
 			continue
 		}
-		c.Attempt, c.Attempts = n, n
-		err := described(f.err, c, f.target, time.Duration(s.home.now()-begun))
-		if d, ok := err.(*protocol.Error); ok && unknown && d.Outcome != protocol.Executed {
-			d.Outcome = protocol.OutcomeUnknown
-		}
-		return err
+		c.Attempt, c.Attempts = n, len(targets)
+		c.ReplyAttachments = f.call.ReplyAttachments
+		return v.apply(described(f.err, c, f.target, time.Duration(s.home.now()-begun))), moved
 	}
 }
 

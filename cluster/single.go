@@ -33,19 +33,26 @@ func NewFailsafe(e extension.Env, u *url.URL) (Cluster, error) {
 func NewAvailable(e extension.Env, u *url.URL) (Cluster, error) {
 	return newCluster(e, u, func(x *core) protocol.Invoker {
 		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
-			s := x.directory.List(c)
-			for _, t := range s.Targets {
-				if t.Ref.Available() {
-					return x.single(ctx, s, c, t)
+			for s := x.directory.List(c); ; {
+				t := firstAvailable(s.Targets, 0, func(*loadbalance.Target) bool { return true })
+				if t == nil {
+					return x.noneAvailable(s, c)
+				}
+				err := x.single(ctx, s, c, t)
+				if s = x.moved(s, c, err); s == nil {
+					return err
 				}
 			}
-			err := s.noProvider(c)
-			if n := len(s.Targets); n > 0 {
-				err.Message += ", none of those left is connected"
-			}
-			return err
 		})
 	})
+}
+
+func (x *core) noneAvailable(s *Snapshot, c *protocol.Invocation) error {
+	err := s.noProvider(c)
+	if n := len(s.Targets); n > 0 {
+		err.Message += ", none of those left is connected"
+	}
+	return err
 }
 
 // newCluster checks the consumer's parameters and returns a cluster whose Invokers join makes.

@@ -120,6 +120,19 @@ func filtered(in []*loadbalance.Target, keep func(*loadbalance.Target) bool) []*
 	return out
 }
 
+// sameAddress returns the target of this list that is the same provider as t of another, or nil.
+func (s *Snapshot) sameAddress(t *loadbalance.Target) *loadbalance.Target {
+	u := t.Ref.URL()
+	for _, list := range [][]*loadbalance.Target{s.Targets, s.aside} {
+		for _, n := range list {
+			if v := n.Ref.URL(); n == t || u != nil && v != nil && u.Scheme() == v.Scheme() && u.Address() == v.Address() {
+				return n
+			}
+		}
+	}
+	return nil
+}
+
 // String says what the registry gave and who removed how many, for errors.
 func (s *Snapshot) String() string {
 	var b strings.Builder
