@@ -12,6 +12,7 @@ import (
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/proxy"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/serialize"
 	"github.com/ferryrpc/ferry/url"
@@ -267,7 +268,8 @@ const waitForProviders = 5 * time.Second
 // nil when the name alone is enough; objects are maps with their class under "class", in arguments and in the reply.
 type Generic struct {
 	*Reference
-	method *protocol.Method
+	service string
+	methods *protocol.Slots[protocol.Method] // of $invoke, by the method that it calls
 }
 
 // Generic refers to a service of which only the name is known.
@@ -276,16 +278,17 @@ func (c *Client) Generic(service string, options ...Option) (*Generic, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Generic{ref, protocol.NewGenericMethod(service)}, nil
+	return &Generic{ref, service, protocol.NewSlots(proxy.GenericMethod)}, nil
 }
 
-// Call calls a method.
+// Call calls a method. The parameters of that method (sayHello.timeout) are in force for it.
 func (g *Generic) Call(ctx context.Context, method string, types []string, args ...any) (any, error) {
 	if args == nil {
 		args = []any{}
 	}
 	var reply protocol.AnyRow
-	err := g.Invoke(ctx, &protocol.Invocation{Method: g.method,
+	m := g.methods.Get(&protocol.Method{Service: g.service, Name: method, Index: -1})
+	err := g.Invoke(ctx, &protocol.Invocation{Method: m,
 		Args: &protocol.GenericArgs{Method: method, Types: types, Args: args}, Reply: &reply,
 		Attachments: protocol.Attachments{"generic", "true"}})
 	return reply.Value, err

@@ -296,3 +296,23 @@ func TestHostRule(t *testing.T) {
 	defer named.Close(canceled())
 	require.Equal(t, "127.0.0.1", named.URLs()[0].Host(), "the parameter wins")
 }
+
+// TestGenericCallsHaveTheirMethodsParameters: a generic call of buy is made with buy.timeout, buy.retries and buy.mock.
+func TestGenericCallsHaveTheirMethodsParameters(t *testing.T) {
+	export(t, "memory://"+t.Name(), "ann")
+	c := ferry.NewClient("memory://"+t.Name(), ferry.Param("timeout", "60s"), ferry.Param("buy.timeout", "30ms"))
+	defer c.Close()
+	g, err := c.Generic(service)
+	require.NoError(t, err)
+	_, err = g.Call(context.Background(), "buy", nil, "slow", int32(1))
+	require.Equal(t, protocol.Timeout, protocol.CodeOf(err), "%v", err)
+	got, err := g.Call(context.Background(), "buy", nil, "apple", int32(1))
+	require.NoError(t, err)
+	require.Equal(t, "ann sold apple", got)
+	require.Contains(t, c.Monitor().String(), "buy", "counted under its own name")
+
+	typed, err := fill(c, ferry.Param("proxy", "generic"))
+	require.NoError(t, err)
+	_, err = typed.Buy(context.Background(), "slow", 1)
+	require.Equal(t, protocol.Timeout, protocol.CodeOf(err), "%v", err)
+}

@@ -70,7 +70,7 @@ func recorded(t *loadbalance.Target, m *protocol.Method) bool {
 	if u == nil {
 		return false
 	}
-	v := u.ForMethod(m.Name).Param("idempotent")
+	v := u.ForMethod(m.Key()).Param("idempotent")
 	return v != "" && v != "false"
 }
 

@@ -78,9 +78,9 @@ func (x *core) prepare(s *Snapshot, m *protocol.Method) *plan {
 		}
 	}
 	var err error
-	if p.settings, err = readSettings(u.ForMethod(m.Name)); err != nil {
+	if p.settings, err = readSettings(u.ForMethod(m.Key())); err != nil {
 		x.env.Log().Warn("cluster: a provider publishes bad parameters, the consumer's own are used", "service", m.Service, "error", err)
-		p.settings, _ = readSettings(x.url.ForMethod(m.Name)) // checked when the cluster was made
+		p.settings, _ = readSettings(x.url.ForMethod(m.Key())) // checked when the cluster was made
 	}
 	p.attempts = 1 + max(p.Retries, 0)
 	if !p.set {

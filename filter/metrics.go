@@ -25,7 +25,7 @@ func NewMetrics(set *monitor.Counters) func(extension.Env, *url.URL) (protocol.F
 		}
 		epoch := time.Now() // time since it is read faster than the time of day
 		counters := protocol.NewSlots(func(m *protocol.Method) *monitor.Counter {
-			return set.Counter(p.Side, m.Service, m.Name)
+			return set.Counter(p.Side, m.Service, m.Key())
 		})
 		return func(next protocol.Invoker) protocol.Invoker {
 			return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {

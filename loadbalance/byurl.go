@@ -40,7 +40,7 @@ func (b *byURL) balancer(m *protocol.Method, targets []*Target) Balancer {
 	if len(targets) == 0 || m == nil {
 		return b.fallback
 	}
-	u := targets[0].Ref.URL().ForMethod(m.Name)
+	u := targets[0].Ref.URL().ForMethod(m.Key())
 	if u.Param("loadbalance") == "" {
 		return b.fallback
 	}

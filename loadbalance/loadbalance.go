@@ -103,7 +103,7 @@ func (t *Target) EffectiveWeight(now time.Time) int { return t.warmed(t.Weight, 
 // MethodWeight is EffectiveWeight for a method, which may have a weight of its own. A nil method stands for any.
 func (t *Target) MethodWeight(m *protocol.Method, now time.Time) int {
 	if t.Weights != nil && m != nil {
-		if w, ok := t.Weights[m.Name]; ok {
+		if w, ok := t.Weights[m.Key()]; ok {
 			return t.warmed(w, now)
 		}
 	}

@@ -36,7 +36,7 @@ func NewSlots[T any](open func(m *Method) *T) *Slots[T] { return &Slots[T]{open:
 // Get returns the value of m.
 func (s *Slots[T]) Get(m *Method) *T {
 	if uint(m.Index) < slotCount {
-		if e := s.slots[m.Index].Load(); e != nil && (e.method == m || e.method.Name == m.Name) {
+		if e := s.slots[m.Index].Load(); e != nil && (e.method == m || e.method.Key() == m.Key()) {
 			return e.value
 		}
 	}
@@ -49,7 +49,7 @@ func (s *Slots[T]) find(m *Method) *T {
 		if p.Load() == nil {
 			p.CompareAndSwap(nil, &slot[T]{m, s.open(m)})
 		}
-		if e := p.Load(); e.method.Name == m.Name {
+		if e := p.Load(); e.method.Key() == m.Key() {
 			return e.value
 		}
 	}
@@ -59,7 +59,7 @@ func (s *Slots[T]) find(m *Method) *T {
 		if old != nil {
 			known = *old
 		}
-		if v, ok := known[m.Name]; ok {
+		if v, ok := known[m.Key()]; ok {
 			return v
 		}
 		if len(known) >= mostNames {
@@ -72,7 +72,7 @@ func (s *Slots[T]) find(m *Method) *T {
 		next := make(map[string]*T, len(known)+1)
 		maps.Copy(next, known)
 		v := s.open(m)
-		next[strings.Clone(m.Name)] = v
+		next[strings.Clone(m.Key())] = v
 		if s.names.CompareAndSwap(old, &next) {
 			return v
 		}
@@ -120,7 +120,7 @@ func DecodePerMethod[T any](u *url.URL, check func(*T) error) (*PerMethod[T], er
 		}
 	}
 	p.slots = NewSlots(func(m *Method) *T {
-		if v, ok := p.named[m.Name]; ok {
+		if v, ok := p.named[m.Key()]; ok {
 			return v
 		}
 		return &p.base

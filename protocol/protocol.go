@@ -56,6 +56,8 @@ type Method struct {
 	Index      int    // position in its Interface; -1 for a method that belongs to none
 	Kind       Kind
 	Idempotent bool // declared in the source: a repeat has no second effect
+	// Invokes is the method that $invoke calls, where this description is for that one alone; see Key.
+	Invokes string
 
 	// New returns an Invocation with empty Args and Reply of the method's types.
 	New func() *Invocation
@@ -65,6 +67,14 @@ type Method struct {
 	Clone func(args Row) Row
 	// Serve calls the method of impl with the arguments of c and stores its reply there.
 	Serve func(ctx context.Context, impl any, c *Invocation) error
+}
+
+// Key is the name under which the method's parameters are looked up: its own, or for $invoke that of the method it calls.
+func (m *Method) Key() string {
+	if m.Invokes != "" {
+		return m.Invokes
+	}
+	return m.Name
 }
 
 // An Interface is a service's name with its methods, each at the position that its Index says.

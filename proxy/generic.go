@@ -15,7 +15,7 @@ import (
 func Generic(in protocol.Invoker, s serialize.Serializer) protocol.Invoker {
 	plain := serialize.Plain(s)
 	slots := protocol.NewSlots(func(m *protocol.Method) *genericMethod {
-		return &genericMethod{call: protocol.NewGenericMethod(m.Service), types: typeNames(m.Descriptor), plain: plain}
+		return &genericMethod{call: GenericMethod(m), types: typeNames(m.Descriptor), plain: plain}
 	})
 	return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
 		if _, already := c.Args.(*protocol.GenericArgs); already || c.Method.Name == protocol.Echo {
@@ -23,6 +23,19 @@ func Generic(in protocol.Invoker, s serialize.Serializer) protocol.Invoker {
 		}
 		return slots.Get(c.Method).invoke(ctx, in, s, c)
 	})
+}
+
+// GenericMethod describes $invoke of one method of a service. The parameters of that method are in force for it, and it is
+// idempotent if that one is.
+func GenericMethod(of *protocol.Method) *protocol.Method {
+	m := protocol.NewGenericMethod(of.Service)
+	m.Invokes, m.Idempotent = of.Name, of.Idempotent
+	m.Clone = func(args protocol.Row) protocol.Row {
+		var c protocol.GenericArgs
+		serialize.Copy(&c, args.(*protocol.GenericArgs))
+		return &c
+	}
+	return m
 }
 
 type genericMethod struct {

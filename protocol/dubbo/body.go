@@ -72,7 +72,7 @@ type plan struct {
 
 // newPlan encodes what is constant for a method.
 func newPlan(m *protocol.Method, u *url.URL, s serialize.Serializer) (*plan, error) {
-	mu := u.ForMethod(m.Name)
+	mu := u.ForMethod(m.Key())
 	var params Params
 	if err := mu.Decode(&params); err != nil {
 		return nil, err

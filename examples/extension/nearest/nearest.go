@@ -45,7 +45,7 @@ func (b balancer) Prepare(m *protocol.Method, targets []*loadbalance.Target) loa
 func isNear(t *loadbalance.Target, m *protocol.Method) bool {
 	u := t.Ref.URL()
 	if m != nil {
-		u = u.ForMethod(m.Name)
+		u = u.ForMethod(m.Key())
 	}
 	return t.Published == nil || t.Published.Param("zone") == u.Param("zone")
 }
