@@ -20,7 +20,7 @@ deps:
 
 gen:
 	go generate ./...
-	go run ./cmd/ferry gen ./examples/greeter ./examples/quickstart/hello ./benchmarks/echo
+	go run ./cmd/ferry gen ./examples/greeter ./examples/chaos/shop ./examples/quickstart/hello ./benchmarks/echo
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go' | grep -v testdata))" || { gofmt -l $$(git ls-files '*.go' | grep -v testdata); echo "gofmt would change the files above"; exit 1; }
