@@ -38,7 +38,7 @@ func Builtin() *Extensions {
 	x.addBalancers()
 	x.addFilters()
 	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{}, cluster.MockParams{}, cluster.TagParams{},
-		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, monitor.ReporterParams{}} {
+		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, monitor.ReporterParams{}} {
 		x.Declare(sample)
 	}
 	return x

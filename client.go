@@ -21,7 +21,8 @@ import (
 // A Client refers to services. Set its fields before the first Refer; its methods are then safe from any number of
 // goroutines. References to one provider share a connection.
 type Client struct {
-	// Registry is the URL where providers are found, for instance zookeeper://127.0.0.1:2181.
+	// Registry is the URL where providers are found, for instance zookeeper://127.0.0.1:2181. Several are separated by
+	// semicolons; see RegistryParams for how one of them is chosen.
 	Registry string
 	// Options hold for all references.
 	Options []Option
@@ -156,11 +157,11 @@ func (c *Client) Refer(i *protocol.Interface, options ...Option) (*Reference, er
 
 // consumerURL puts a consumer's parameters together and checks their names.
 func (c *Client) consumerURL(r *running, i *protocol.Interface, options []Option) (*url.URL, error) {
-	reg, err := c.registryURL(options)
+	places, err := c.places(options)
 	if err != nil {
 		return nil, err
 	}
-	u := apply(url.New("consumer", publishedHost(reg), i.Name).With("interface", i.Name), c.Options, options)
+	u := apply(url.New("consumer", publishedHost(places[0]), i.Name).With("interface", i.Name), c.Options, options)
 	if err := r.x.check(u, i); err != nil {
 		return nil, err
 	}
@@ -171,8 +172,8 @@ func (c *Client) consumerURL(r *running, i *protocol.Interface, options []Option
 	return u, nil
 }
 
-// registryURL is where a reference looks: the option url stands in for the client's registry.
-func (c *Client) registryURL(options []Option) (*url.URL, error) {
+// places are where a reference looks: the option url stands in for the client's registries.
+func (c *Client) places(options []Option) ([]*url.URL, error) {
 	direct := apply(&url.URL{}, c.Options, options).Param("url")
 	switch {
 	case direct != "":
@@ -180,11 +181,11 @@ func (c *Client) registryURL(options []Option) (*url.URL, error) {
 		if err != nil {
 			return nil, err
 		}
-		return u.WithScheme("static").With("protocol", u.Scheme()).WithPath(""), nil
+		return []*url.URL{u.WithScheme("static").With("protocol", u.Scheme()).WithPath("")}, nil
 	case c.Registry == "":
 		return nil, errors.New("no registry: set Client.Registry or the option Direct")
 	}
-	return url.Parse(c.Registry)
+	return registries(c.Registry)
 }
 
 // registry opens a registry at its first use.

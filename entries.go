@@ -11,7 +11,7 @@ import (
 	"github.com/ferryrpc/ferry/url"
 )
 
-// entries are the rules that stand as URLs in the lists of a service. A governance guards them.
+// entries are the rules that stand as URLs in the lists of a service. Whoever follows the lists guards them.
 type entries struct {
 	configurators []*rule.Configurator
 	conditions    []*rule.Conditions
@@ -41,7 +41,7 @@ func identity(u *url.URL) string {
 
 // update takes a list and says whether anything changed. Entries are read once; of a bad one the version that was in force
 // before stays.
-func (e *entries) update(g *governance, urls []*url.URL) bool {
+func (e *entries) update(j judge, urls []*url.URL) bool {
 	var listed []*url.URL
 	for _, u := range urls {
 		if c := registry.Category(u); (c == registry.Configurators || c == registry.Routers) && u.Scheme() != "empty" {
@@ -61,7 +61,7 @@ func (e *entries) update(g *governance, urls []*url.URL) bool {
 		r := before[key]
 		if r == nil {
 			changed = true
-			r = g.read(u, n)
+			r = readEntry(j, u, n)
 		}
 		e.byText[key] = r
 		if r.err != nil {
@@ -95,24 +95,24 @@ func (e *entries) update(g *governance, urls []*url.URL) bool {
 	return true
 }
 
-// read reads an entry, which is the nth rule of its list.
-func (g *governance) read(u *url.URL, n int) *ruleEntry {
+// readEntry reads an entry, which is the nth rule of its list.
+func readEntry(j judge, u *url.URL, n int) *ruleEntry {
 	r := &ruleEntry{id: identity(u), text: u.String()}
 	switch {
 	case n >= rule.MaxRules:
 		r.err = fmt.Errorf("%w: there are more than %d", rule.ErrRule, rule.MaxRules)
 	case registry.Category(u) == registry.Configurators:
 		if r.configurator, r.err = rule.ParseOverride(u); r.configurator != nil {
-			r.err = cmp.Or(r.err, g.vet(r.configurator))
+			r.err = cmp.Or(r.err, j.vet(r.configurator))
 		}
 	default:
 		r.conditions, r.err = rule.ParseRoute(u)
 	}
 	if r.err != nil {
 		r.configurator, r.conditions = nil, nil
-		g.report(shown(r.text), r.err)
+		j.report(shown(r.text), r.err)
 	} else if r.configurator != nil {
-		g.reportRefused(shown(r.text), r.configurator.Refused)
+		j.reportRefused(shown(r.text), r.configurator.Refused)
 	}
 	return r
 }

@@ -20,7 +20,7 @@ import (
 // providers and its own, routes narrow its list down. Rules come as URLs in the lists of the service and as texts under
 // six keys. A rule that cannot be used is logged once and shown by Rules, and the one before it stays in force.
 type governance struct {
-	ref *Reference
+	src *source
 	r   *running
 	own *url.URL // the consumer's own parameters, without overrides
 
@@ -68,8 +68,8 @@ type RuleState struct {
 	Refused []string
 }
 
-func newGovernance(ref *Reference, r *running, u *url.URL) *governance {
-	return &governance{ref: ref, r: r, own: u, entries: newEntries(), told: make(chan struct{})}
+func newGovernance(s *source, r *running, u *url.URL) *governance {
+	return &governance{src: s, r: r, own: u, entries: newEntries(), told: make(chan struct{})}
 }
 
 // watch begins to follow the texts of a registry that has some.
@@ -137,28 +137,24 @@ func (g *governance) wait(ctx context.Context) {
 
 // set takes a text. g.mu must be held.
 func (g *governance) set(i int, content []byte) {
-	next := text{key: g.texts[i].key, present: content != nil}
-	next.state.Place = next.key
+	key := g.texts[i].key
+	next := text{key: key, present: content != nil}
+	next.state.Place = key
 	var err error
 	switch i {
 	case appConfigurators, serviceConfigurators:
-		if next.configurators, err = rule.ParseConfigurators(content); err == nil {
-			for _, c := range next.configurators {
-				next.state.Refused = append(next.state.Refused, c.Refused...)
-				err = cmp.Or(err, g.vet(c))
-			}
-		}
+		next, err = readConfigurators(g, key, content)
 	case providerConditions, appConditions, serviceConditions:
 		next.conditions, err = rule.ParseConditions(content)
 	case providerTags:
 		next.tags, err = rule.ParseTags(content)
 	}
 	if err != nil {
-		g.report(next.key, err)
-		g.texts[i].state.Place, g.texts[i].state.Err, g.texts[i].present = next.key, err, true
+		g.report(key, err)
+		g.texts[i].state.Place, g.texts[i].state.Err, g.texts[i].present = key, err, true
 		return
 	}
-	g.reportRefused(next.key, next.state.Refused)
+	g.reportRefused(key, next.state.Refused)
 	next.state.InForce = next.configurators != nil || next.conditions != nil || next.tags != nil
 	changed := next.state.InForce || g.texts[i].state.InForce
 	g.texts[i] = next
@@ -185,7 +181,7 @@ func (g *governance) state(b *bulletin, s registry.State) {
 			g.apply(true)
 		}
 	}
-	g.ref.directory.Update(s)
+	g.src.directory.Update(s)
 	g.mu.Unlock()
 	if changed {
 		g.followProvider(b, app)
@@ -237,10 +233,10 @@ func (g *governance) apply(parameters bool) {
 			}
 			return u
 		}
-		if err := g.ref.reconfigure(configure(g.own)); err != nil { // each rule was tried alone, but not all together
+		if err := g.src.reconfigure(configure(g.own)); err != nil { // each rule was tried alone, but not all together
 			g.report("overrides together", err)
 		}
-		g.ref.directory.Configure(func(merged *url.URL) *url.URL {
+		g.src.directory.Configure(func(merged *url.URL) *url.URL {
 			return withoutMock(configure(merged)) // only the consumer's own counts
 		})
 	}
@@ -272,7 +268,7 @@ func (g *governance) route() error {
 	}
 	routers = append(routers, tags)
 	conditions("text", g.texts[providerConditions].conditions, g.texts[appConditions].conditions, g.texts[serviceConditions].conditions)
-	g.ref.directory.Route(routers...)
+	g.src.directory.Route(routers...)
 	return nil
 }
 
@@ -315,7 +311,7 @@ func (g *governance) vet(c *rule.Configurator) error {
 	if err == nil {
 		_, err = x.ReferenceFilters.OpenAll(g.r.env, u)
 	}
-	return cmp.Or(err, g.ref.mock.Check(u))
+	return cmp.Or(err, g.src.mock.Check(u))
 }
 
 // names calls yield for the name of each parameter.
@@ -350,7 +346,14 @@ func (x *Extensions) decodes(u, own *url.URL) error {
 
 // Rules shows the registry's rules that were found for the service, those in force and those that are not.
 func (ref *Reference) Rules() []RuleState {
-	g := ref.rules
+	var out []RuleState
+	for _, s := range ref.sources {
+		out = append(out, s.rules.states()...)
+	}
+	return out
+}
+
+func (g *governance) states() []RuleState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := g.entries.states()

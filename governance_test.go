@@ -113,6 +113,7 @@ type town struct {
 	*client
 	group, app string
 	at         map[string]string // provider's name to its address
+	servers    map[string]*ferry.Server
 	registry   string
 	x          *ferry.Extensions
 }
@@ -181,7 +182,7 @@ func everywhere(t *testing.T, options []ferry.Option, run func(t *testing.T, w *
 
 func inTown(t *testing.T, o office, registry string, x *ferry.Extensions, options []ferry.Option, run func(t *testing.T, w *town)) {
 	name := strings.ReplaceAll(t.Name(), "/", "-")
-	w := &town{office: o, group: name, app: "app-" + name, at: map[string]string{}, registry: registry, x: x}
+	w := &town{office: o, group: name, app: "app-" + name, at: map[string]string{}, servers: map[string]*ferry.Server{}, registry: registry, x: x}
 	for i, who := range []string{"ann", "bob", "eve"} {
 		s := &ferry.Server{Registry: registry, Extensions: x, Options: []ferry.Option{ferry.Group(w.group), ferry.Host(fmt.Sprintf("127.0.0.%d", i+2)),
 			ferry.Param("application", "shop-"+name)}}
@@ -190,7 +191,7 @@ func inTown(t *testing.T, o office, registry string, x *ferry.Extensions, option
 		}
 		require.NoError(t, s.ExportValue(service, shop{who}))
 		t.Cleanup(func() { require.NoError(t, s.Close(canceled())) })
-		w.at[who] = s.URLs()[0].Address()
+		w.at[who], w.servers[who] = s.URLs()[0].Address(), s
 	}
 	c := &ferry.Client{Registry: registry, Extensions: x, Options: []ferry.Option{ferry.Group(w.group), ferry.Param("application", w.app),
 		ferry.Cluster("failfast"), ferry.Timeout(patience)}}

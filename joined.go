@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/loadbalance"
@@ -23,35 +22,35 @@ const mostRetired = 16
 
 // reconfigure puts the consumer's parameters in force, overrides included: cluster, balancer and mock are those that u
 // names from the next call on. After an error everything is as before. After the first call, rules.mu must be held.
-func (ref *Reference) reconfigure(u *url.URL) error {
-	if ref.mock != nil {
-		if err := ref.mock.Check(u); err != nil {
+func (s *source) reconfigure(u *url.URL) error {
+	if s.mock != nil {
+		if err := s.mock.Check(u); err != nil {
 			return err
 		}
 	}
-	if err := ref.rejoin(u); err != nil || ref.mock == nil {
+	if err := s.rejoin(u); err != nil || s.mock == nil {
 		return err
 	}
-	return ref.mock.Set(u)
+	return s.mock.Set(u)
 }
 
 // rejoin makes the cluster anew if its parameters changed. Calls that are in the old one finish there.
-func (ref *Reference) rejoin(u *url.URL) error {
-	params := ref.running.x.clusterParams(u)
-	old := ref.joined.Load()
+func (s *source) rejoin(u *url.URL) error {
+	params := s.running.x.clusterParams(u)
+	old := s.joined.Load()
 	if old != nil && old.params == params {
 		return nil
 	}
-	i := slices.IndexFunc(ref.retired, func(j *joined) bool { return j.params == params })
+	i := slices.IndexFunc(s.retired, func(j *joined) bool { return j.params == params })
 	if i >= 0 { // back to an earlier one, with what it has in store
-		ref.joined.Store(ref.retired[i])
-		ref.retired = slices.Delete(ref.retired, i, i+1)
+		s.joined.Store(s.retired[i])
+		s.retired = slices.Delete(s.retired, i, i+1)
 	} else {
-		in, err := ref.newCluster(u)
+		in, err := s.newCluster(u)
 		if err != nil {
 			return err
 		}
-		ref.joined.Store(&joined{in, params})
+		s.joined.Store(&joined{in, params})
 	}
 	if old == nil {
 		return nil
@@ -59,17 +58,17 @@ func (ref *Reference) rejoin(u *url.URL) error {
 	if _, ok := old.Invoker.(io.Closer); !ok {
 		return nil
 	}
-	ref.retired = append(ref.retired, old)
-	if len(ref.retired) > mostRetired {
-		oldest := ref.retired[0]
-		ref.retired = ref.retired[1:]
-		ref.announced.Go(func() { _ = oldest.Invoker.(io.Closer).Close() })
+	s.retired = append(s.retired, old)
+	if len(s.retired) > mostRetired {
+		oldest := s.retired[0]
+		s.retired = s.retired[1:]
+		s.announced.Go(func() { _ = oldest.Invoker.(io.Closer).Close() })
 	}
 	return nil
 }
 
-func (ref *Reference) newCluster(u *url.URL) (protocol.Invoker, error) {
-	r := ref.running
+func (s *source) newCluster(u *url.URL) (protocol.Invoker, error) {
+	r := s.running
 	fallback, err := r.x.Balancers.Open(r.env, u)
 	if err != nil {
 		return nil, err
@@ -82,16 +81,16 @@ func (ref *Reference) newCluster(u *url.URL) (protocol.Invoker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cl.Join(ref.directory, balancer), nil
+	return cl.Join(s.directory, balancer), nil
 }
 
 // closeJoined ends the cluster and those before it.
-func (ref *Reference) closeJoined() error {
-	ref.rules.mu.Lock()
-	all := ref.retired
-	ref.retired = nil
-	ref.rules.mu.Unlock()
-	if now := ref.joined.Load(); now != nil {
+func (s *source) closeJoined() error {
+	s.rules.mu.Lock()
+	all := s.retired
+	s.retired = nil
+	s.rules.mu.Unlock()
+	if now := s.joined.Load(); now != nil {
 		all = append(all, now)
 	}
 	var errs []error
@@ -116,11 +115,5 @@ func (x *Extensions) clusterParams(u *url.URL) string {
 	note("", loadbalance.BalancerParams{})
 	x.Clusters.Params(note)
 	x.Balancers.Params(note)
-	var b strings.Builder
-	for key, value := range u.All {
-		if _, rest, _ := strings.Cut(key, "."); known[key] || known[rest] {
-			b.WriteString(key + "=" + value + "\n")
-		}
-	}
-	return b.String()
+	return paramLines(u, known)
 }

@@ -157,6 +157,9 @@ func (x *Extensions) checkFormats() error {
 // checkRegistry does for a registry's URL what check does for a service's.
 func (x *Extensions) checkRegistry(u *url.URL) error {
 	known := append(dubboKeys(), "application", "protocol")
+	for _, k := range url.Declared(RegistryParams{}) {
+		known = append(known, k.Name)
+	}
 	x.Registries.Params(func(name string, sample any) bool {
 		for _, k := range url.Declared(sample) {
 			known = append(known, k.Name)

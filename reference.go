@@ -4,91 +4,69 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/proxy"
-	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/url"
 )
 
 // A Reference is a service as a consumer has it: an Invoker for generated clients, proxy.Fill and proxy.Unary. It is
 // safe from any number of goroutines.
 type Reference struct {
-	client    *Client
-	running   *running
-	chain     protocol.Invoker // filters around the mock around the cluster
-	mock      *cluster.Mock
-	joined    atomic.Pointer[joined]
-	retired   []*joined // guarded by rules.mu
-	directory *cluster.Roster
-	rules     *governance
-	url       *url.URL
-	cancel    context.CancelFunc // ends the subscription
-	announced sync.WaitGroup     // the registration under consumers
-	hide      func()             // takes it back; nil when there is none
-	once      sync.Once
+	client  *Client
+	chain   protocol.Invoker // filters around the registries' clusters
+	sources []*source        // one per registry
+	url     *url.URL
+	once    sync.Once
 }
 
-// refer connects the layers: registry -> directory -> balancer -> cluster -> filters.
+// refer connects the layers: registries -> filters. See newSource for those of a registry.
 func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Reference, error) {
-	regURL, err := c.registryURL([]Option{{"url", u.Param("url")}})
+	places, err := c.places([]Option{{"url", u.Param("url")}})
 	if err != nil {
 		return nil, err
 	}
-	reg, err := c.registry(r, regURL, u.Param("application"))
-	if err != nil {
-		return nil, err
-	}
-	ref := &Reference{client: c, running: r, url: u}
-	ref.rules = newGovernance(ref, r, u)
-	if ref.directory, err = cluster.NewDirectory(cluster.Config{Env: r.env, Consumer: u, Refer: r.providers(i)}); err != nil {
-		return nil, err
+	ref := &Reference{client: c, url: u}
+	for _, place := range places {
+		s, err := c.newSource(r, i, u, place)
+		if err != nil {
+			return nil, errors.Join(err, ref.Close())
+		}
+		ref.sources = append(ref.sources, s)
 	}
 	if err := ref.join(r, u); err != nil {
-		return nil, errors.Join(err, ref.directory.Close())
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ref.cancel = cancel
-	texts := c.bulletin(reg)
-	ref.rules.watch(texts)
-	if err := reg.Subscribe(ctx, u.With("category", "providers,configurators,routers"), func(s registry.State) { ref.rules.state(texts, s) }); err != nil {
 		return nil, errors.Join(err, ref.Close())
 	}
-	if err := ref.wait(); err != nil {
-		return nil, errors.Join(fmt.Errorf("registry %s://%s: %w", regURL.Scheme(), strings.Join(regURL.Addresses(), ","), err), ref.Close())
+	for _, s := range ref.sources {
+		if err := s.begin(); err != nil {
+			return nil, errors.Join(err, ref.Close())
+		}
 	}
-	ref.announce(ctx, r, reg, u)
+	if err := ref.wait(); err != nil {
+		return nil, errors.Join(err, ref.Close())
+	}
+	for _, s := range ref.sources {
+		s.announce()
+	}
 	return ref, nil
 }
 
-// join puts balancer, cluster, mock and filters around the directory.
+// join puts the filters around the registries.
 func (ref *Reference) join(r *running, u *url.URL) error {
-	if err := ref.reconfigure(u); err != nil {
-		return err
-	}
-	config, err := r.mockConfig(u)
+	in, err := ref.zones(u)
 	if err != nil {
-		return err
-	}
-	in := protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error { return ref.joined.Load().Invoke(ctx, c) })
-	if ref.mock, err = cluster.NewMock(in, config, u); err != nil {
-		return err
-	}
-	if err := ref.rules.route(); err != nil {
 		return err
 	}
 	filters, err := r.x.ClusterFilters.OpenAll(r.env, u)
 	if err != nil {
 		return err
 	}
-	ref.chain = protocol.Chain(ref.mock, filters...)
+	ref.chain = protocol.Chain(in, filters...)
 	return ref.proxy(r, u)
 }
 
@@ -180,33 +158,33 @@ func (ref *Reference) wait() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.Wait)
 	defer cancel()
-	if err := ref.directory.Ready(ctx); err != nil {
+	if err := ref.ready(ctx); err != nil {
 		return fmt.Errorf("%w (check=false starts without)", err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, longestRules)
-	defer cancel()
-	ref.rules.wait(ctx)
 	return nil
 }
 
-// announce shows the consumer in the registry, for people and tools. Nothing depends on it.
-func (ref *Reference) announce(ctx context.Context, r *running, reg registry.Registry, u *url.URL) {
-	if ref.url.Param("url") != "" {
-		return
+// ready waits until a registry has a provider that can be called.
+func (ref *Reference) ready(ctx context.Context) error {
+	if len(ref.sources) == 1 {
+		return ref.sources[0].ready(ctx)
 	}
-	shown := u.Published(r.x.durations()).Without("token").With("category", registry.Consumers).With("check", "false").
-		With("pid", strconv.Itoa(os.Getpid())).With("timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10))
-	ref.hide = func() {
-		const most = 500 * time.Millisecond // a registry that is away keeps nobody from closing
-		ctx, cancel := context.WithTimeout(context.Background(), most)
-		defer cancel()
-		_ = reg.Unregister(ctx, shown) // it goes on trying, and the entry ends with the session at the latest
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(ref.sources))
+	var waiting sync.WaitGroup
+	for i, s := range ref.sources {
+		waiting.Go(func() {
+			if errs[i] = s.ready(ctx); errs[i] == nil {
+				cancel() // one is enough
+			}
+		})
 	}
-	ref.announced.Go(func() {
-		if err := reg.Register(ctx, shown); err != nil && ctx.Err() == nil {
-			r.env.Log().Info("ferry: consumer not shown in the registry", "service", u.Service(), "cause", err)
-		}
-	})
+	waiting.Wait()
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 // Invoke implements protocol.Invoker.
@@ -214,8 +192,18 @@ func (ref *Reference) Invoke(ctx context.Context, c *protocol.Invocation) error 
 	return ref.chain.Invoke(ctx, c)
 }
 
-// Directory shows the providers, where their list comes from and how old it is.
-func (ref *Reference) Directory() *cluster.Roster { return ref.directory }
+// Directory shows the providers, where their list comes from and how old it is. With several registries it is the first
+// one's; see Directories.
+func (ref *Reference) Directory() *cluster.Roster { return ref.sources[0].directory }
+
+// Directories shows the providers of each registry.
+func (ref *Reference) Directories() []*cluster.Roster {
+	out := make([]*cluster.Roster, len(ref.sources))
+	for i, s := range ref.sources {
+		out[i] = s.directory
+	}
+	return out
+}
 
 // URL returns the consumer's own parameters.
 func (ref *Reference) URL() *url.URL { return ref.url }
@@ -224,15 +212,13 @@ func (ref *Reference) URL() *url.URL { return ref.url }
 func (ref *Reference) Close() error {
 	var err error
 	ref.once.Do(func() {
-		if ref.cancel != nil {
-			ref.cancel()
+		errs := make([]error, len(ref.sources))
+		var closing sync.WaitGroup
+		for i, s := range ref.sources {
+			closing.Go(func() { errs[i] = s.close() })
 		}
-		ref.rules.close()
-		ref.announced.Wait()
-		if ref.hide != nil && !ref.client.closing() {
-			ref.hide() // a client that closes closes its registries, which takes everything back
-		}
-		err = errors.Join(ref.closeJoined(), ref.directory.Close())
+		closing.Wait()
+		err = errors.Join(errs...)
 		ref.client.forget(ref)
 	})
 	return err

@@ -28,7 +28,8 @@ import (
 // A Server exports services. Set its fields before the first Export; its methods are then safe from any number of
 // goroutines. Services of one Server share a port unless they name another.
 type Server struct {
-	// Registry is the URL where services are published; empty publishes nowhere.
+	// Registry is the URL where services are published; empty publishes nowhere. Several are separated by semicolons: each
+	// gets all services.
 	Registry string
 	// Options hold for all services.
 	Options []Option
@@ -41,16 +42,12 @@ type Server struct {
 	// Reports gets what the server counts every monitor.interval, in a goroutine of its own. nil means nobody.
 	Reports monitor.Monitor
 
-	mu        sync.Mutex // guards the following
-	closed    bool
-	running   *running
-	registry  registry.Registry
-	exporters []*exported
-}
-
-type exported struct {
-	protocol.Exporter
-	published *url.URL
+	mu         sync.Mutex // guards the following
+	closed     bool
+	running    *running
+	registries map[string]registry.Registry // by URL
+	bulletins  map[registry.Registry]*bulletin
+	exporters  []*exported
 }
 
 // NewServer makes a Server that publishes in a registry.
@@ -83,6 +80,7 @@ func (s *Server) start() (*running, error) {
 			return nil, err
 		}
 		s.running, s.Extensions = r, r.x
+		s.registries, s.bulletins = map[string]registry.Registry{}, map[registry.Registry]*bulletin{}
 	}
 	return s.running, nil
 }
@@ -126,7 +124,7 @@ func (s *Server) ExportValue(service string, impl any, options ...Option) error 
 }
 
 func (s *Server) export(r *running, i *protocol.Interface, impl any, options []Option) error {
-	regURL, err := s.registryURL()
+	places, err := s.places()
 	if err != nil {
 		return err
 	}
@@ -138,30 +136,32 @@ func (s *Server) export(r *running, i *protocol.Interface, impl any, options []O
 	if err := u.Decode(&p); err != nil {
 		return err
 	}
-	if p.Host == "" {
-		p.Host = publishedHost(regURL)
-	}
-	u = s.providerURL(u, i, p)
-	filters, err := r.x.ServiceFilters.OpenAll(r.env, u)
+	e, err := s.open(r, i, impl, s.providerURL(u, i, p, places), p)
 	if err != nil {
 		return err
+	}
+	return s.publish(r, places, e, p)
+}
+
+// open puts a service on its port, behind its filters.
+func (s *Server) open(r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams) (*exported, error) {
+	e := &exported{running: r, params: p, impl: protocol.Implementation(impl)}
+	if err := e.filter(u); err != nil {
+		return nil, err
 	}
 	pr, err := r.protocol(u)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e, err := pr.Export(&protocol.Service{Interface: i, Invoker: protocol.Chain(protocol.Implementation(impl), filters...)}, u)
-	if err != nil {
-		return err
-	}
-	return s.publish(r, regURL, &exported{e, published(r.x, e.URL(), p)}, p)
+	e.Exporter, err = pr.Export(&protocol.Service{Interface: i, Invoker: e}, u)
+	return e, err
 }
 
 // providerURL completes a provider's parameters as Java Dubbo publishes them.
-func (s *Server) providerURL(u *url.URL, i *protocol.Interface, p serverParams) *url.URL {
+func (s *Server) providerURL(u *url.URL, i *protocol.Interface, p serverParams, places []*url.URL) *url.URL {
 	bind := p.Bind
-	if ip := net.ParseIP(p.Host); bind == "" && ip != nil && ip.IsLoopback() {
-		bind = p.Host
+	if bind == "" {
+		bind = p.loopback(places)
 	}
 	names := make([]string, 0, len(i.Methods))
 	for _, m := range i.Methods {
@@ -187,10 +187,23 @@ func (s *Server) providerURL(u *url.URL, i *protocol.Interface, p serverParams) 
 		With("pid", strconv.Itoa(os.Getpid())).With("timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10))
 }
 
-// published is a provider's URL as others see it: reachable, in Dubbo's units, without what concerns this process only.
-func published(x *Extensions, u *url.URL, p serverParams) *url.URL {
-	_, port, _ := net.SplitHostPort(u.Address())
-	return u.WithAddress(net.JoinHostPort(p.Host, port)).Published(x.durations()).Without(private()...)
+// loopback is the address to listen on when all registries are given the same loopback address; empty otherwise.
+func (p serverParams) loopback(places []*url.URL) string {
+	host := ""
+	for _, place := range places {
+		if h := p.host(place); host == "" {
+			host = h
+		} else if h != host {
+			return ""
+		}
+	}
+	if len(places) == 0 {
+		host = p.host(nil)
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return ""
+	}
+	return host
 }
 
 // private are the parameters of a provider that are nobody else's business.
@@ -201,33 +214,32 @@ func private() []string {
 }
 
 // publish registers what was exported.
-func (s *Server) publish(r *running, regURL *url.URL, e *exported, p serverParams) error {
+func (s *Server) publish(r *running, places []*url.URL, e *exported, p serverParams) error {
 	s.mu.Lock()
 	s.exporters = append(s.exporters, e)
 	s.mu.Unlock()
-	if regURL == nil || !p.Register {
-		return nil
+	if p.Register {
+		for _, place := range places {
+			reg, err := s.registry(r, place, e.URL().Param("application"))
+			if err != nil {
+				return errors.Join(err, s.withdraw(e))
+			}
+			e.entries = append(e.entries, &entry{registry: reg, place: place})
+		}
 	}
-	reg, err := s.open(r, regURL, e.published.Param("application"))
-	if err != nil {
-		return errors.Join(err, s.withdraw(e))
+	if len(e.entries) > 0 {
+		e.rules = newSelfRules(e, s.bulletin)
+		e.rules.wait()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.Wait)
 	defer cancel()
-	err = reg.Register(ctx, e.published)
-	switch {
-	case err == nil:
-		r.env.Log().Info("ferry: service published", "service", e.published.Service(), "address", e.published.Address())
-		return nil
-	case !p.Check:
-		r.env.Log().Warn("ferry: service not published yet", "service", e.published.Service(), "cause", err)
-		return nil
+	if err := e.publish(ctx); err != nil {
+		return errors.Join(err, s.withdraw(e))
 	}
-	// The registry would go on trying; the end of ctx gives the entry up at once.
-	gone, end := context.WithCancel(context.Background())
-	end()
-	_ = reg.Unregister(gone, e.published)
-	return errors.Join(err, s.withdraw(e))
+	if e.rules != nil {
+		e.rules.start()
+	}
+	return nil
 }
 
 // withdraw takes an exported service back that could not be published.
@@ -237,42 +249,57 @@ func (s *Server) withdraw(e *exported) error {
 	s.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
+	e.unpublish(ctx)
 	return e.Close(ctx)
 }
 
-func (s *Server) registryURL() (*url.URL, error) {
+// bulletin returns the texts of a registry, which all services share; nil for one without.
+func (s *Server) bulletin(reg registry.Registry) *bulletin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.bulletins[reg]
+	if !ok {
+		b = newBulletin(reg)
+		s.bulletins[reg] = b
+	}
+	return b
+}
+
+func (s *Server) places() ([]*url.URL, error) {
 	if s.Registry == "" {
 		return nil, nil
 	}
-	return url.Parse(s.Registry)
+	return registries(s.Registry)
 }
 
-func (s *Server) open(r *running, u *url.URL, application string) (registry.Registry, error) {
+// registry opens a registry at its first use.
+func (s *Server) registry(r *running, u *url.URL, application string) (registry.Registry, error) {
 	if u.Param("application") == "" {
 		u = u.With("application", application)
 	}
+	key := u.String() + u.Password()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.registry == nil {
-		if err := r.x.checkRegistry(u); err != nil {
-			return nil, err
-		}
-		reg, err := r.x.Registries.Open(r.env, u)
-		if err != nil {
-			return nil, err
-		}
-		s.registry = reg
+	if reg, ok := s.registries[key]; ok {
+		return reg, nil
 	}
-	return s.registry, nil
+	if err := r.x.checkRegistry(u); err != nil {
+		return nil, err
+	}
+	reg, err := r.x.Registries.Open(r.env, u)
+	if err == nil {
+		s.registries[key] = reg
+	}
+	return reg, err
 }
 
 // URLs returns the services as they are published.
 func (s *Server) URLs() []*url.URL {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]*url.URL, len(s.exporters))
-	for i, e := range s.exporters {
-		out[i] = e.published
+	var out []*url.URL
+	for _, e := range s.exporters {
+		out = append(out, e.urls()...)
 	}
 	return out
 }
@@ -300,20 +327,16 @@ func (s *Server) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
-	exporters, reg, r := s.exporters, s.registry, s.running
+	exporters, registries, r := s.exporters, s.registries, s.running
 	s.mu.Unlock()
-	var errs []error
-	if reg != nil {
-		unregister(ctx, r, reg, exporters)
-	}
+	unregister(ctx, r, exporters)
 	var wg sync.WaitGroup
-	closed := make([]error, len(exporters))
+	errs := make([]error, len(exporters))
 	for i, e := range exporters {
-		wg.Go(func() { closed[i] = e.Close(ctx) })
+		wg.Go(func() { errs[i] = e.Close(ctx) })
 	}
 	wg.Wait()
-	errs = append(errs, closed...)
-	if reg != nil {
+	for _, reg := range registries {
 		errs = append(errs, reg.Close())
 	}
 	if r != nil {
@@ -322,15 +345,15 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// unregister takes all services out of the registry, before consumers are told. A registry that does not answer must
+// unregister takes all services out of the registries, before consumers are told. A registry that does not answer must
 // not hold the shutdown up: closing it takes them back, and its session ends with this process at the latest.
-func unregister(ctx context.Context, r *running, reg registry.Registry, exporters []*exported) {
+func unregister(ctx context.Context, r *running, exporters []*exported) {
 	const most = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	for _, e := range exporters {
-		if err := reg.Unregister(ctx, e.published); err != nil {
-			r.env.Log().Info("ferry: service not withdrawn yet", "service", e.published.Service(), "cause", err)
+		for _, err := range e.unpublish(ctx) {
+			r.env.Log().Info("ferry: service not withdrawn yet", "service", e.URL().Service(), "cause", err)
 		}
 	}
 }

@@ -148,6 +148,11 @@ func (c *Configurator) Apply(u *url.URL, self string) *url.URL {
 	if !c.matches(u, self) {
 		return u
 	}
+	return c.put(u)
+}
+
+// put sets the parameters.
+func (c *Configurator) put(u *url.URL) *url.URL {
 	if !c.absent {
 		return u.WithAll(c.set)
 	}
@@ -157,6 +162,29 @@ func (c *Configurator) Apply(u *url.URL, self string) *url.URL {
 		}
 	}
 	return u
+}
+
+// ApplyToProvider does for the provider itself what Apply does for consumers. u is its own URL, with the address that it
+// publishes.
+func (c *Configurator) ApplyToProvider(u *url.URL) *url.URL {
+	if !c.matchesProvider(u) {
+		return u
+	}
+	return c.put(u)
+}
+
+// matchesProvider follows Dubbo: an override with a port is about that provider, one without about all if its host is
+// 0.0.0.0, since another host is a consumer's; an item of a text must say side: provider.
+func (c *Configurator) matchesProvider(u *url.URL) bool {
+	switch {
+	case c.modern && c.side != "provider",
+		!c.modern && c.side != "" && c.side != "*" && c.side != "provider",
+		!c.modern && c.port == 0 && c.host != anyHost,
+		c.port != 0 && c.port != u.Port(),
+		c.host != anyHost && c.host != u.Host():
+		return false
+	}
+	return c.meets(u, u.Host())
 }
 
 // matches follows Dubbo: an override with a port is about that provider, one without about a consumer; a text with a
@@ -169,10 +197,16 @@ func (c *Configurator) matches(u *url.URL, self string) bool {
 		}
 		host = u.Host()
 	}
+	if c.host != anyHost && c.host != host || c.side != "" && c.side != "*" && c.side != "consumer" {
+		return false
+	}
+	return c.meets(u, self)
+}
+
+// meets says whether u meets the conditions that are the same for both sides.
+func (c *Configurator) meets(u *url.URL, self string) bool {
 	switch {
-	case c.host != anyHost && c.host != host,
-		c.side != "" && c.side != "*" && c.side != "consumer",
-		c.app != "" && c.app != "*" && c.app != u.Param("application"),
+	case c.app != "" && c.app != "*" && c.app != u.Param("application"),
 		c.providers != nil && !c.providers.Has(u.Address(), u.Host()),
 		len(c.services) > 0 && !slices.ContainsFunc(c.services, func(s string) bool { return isService(s, u) }):
 		return false

@@ -13,6 +13,7 @@ import "strings"
 //     heartbeat.timeout, and threads and queues
 //   - whether a repeat is harmless: idempotent
 //   - identity: interface, group, version, application, side, and what the registry itself uses
+//   - where a provider serves, and what it asks of arguments: scope, injvm, validation
 //   - files: accesslog, cache, file
 func Protected(key string) bool {
 	for {
@@ -40,7 +41,8 @@ func protected(key string) bool {
 		"filter", "reference.filter", "service.filter", "side.filter", "listener", "invoker.listener", "exporter.listener",
 		"accepts", "connection.calls", "connection.executes", "frame.timeout", "handshake.timeout", "write.stall", "heartbeat.timeout", "threads",
 		"queues", "idempotent", "interface", "path", "group", "version", "application", "remote.application", "side", "category", "dynamic",
-		"timestamp", "registry", "register", "accesslog", "cache", "file":
+		"timestamp", "registry", "register", "accesslog", "cache", "file",
+		"scope", "injvm", "validation":
 		return true
 	}
 	return false

@@ -289,3 +289,56 @@ func FuzzOverride(f *testing.F) {
 		_, _ = ParseRoute(u)
 	})
 }
+
+// TestOverridesOfProviders: what Dubbo's AbstractConfigurator.configure does with a provider's own URL.
+func TestOverridesOfProviders(t *testing.T) {
+	own := url.MustParse("dubbo://10.0.0.1:20880/com.x.Demo?side=provider&application=shop&weight=100")
+	cases := map[string]bool{
+		"override://0.0.0.0/com.x.Demo?category=configurators&weight=7":                                  true,
+		"override://0.0.0.0/com.x.Demo?category=configurators&side=provider&weight=7":                    true,
+		"override://0.0.0.0/com.x.Demo?category=configurators&side=consumer&weight=7":                    false,
+		"override://10.0.0.1:20880/com.x.Demo?category=configurators&weight=7":                           true,
+		"override://0.0.0.0:20880/com.x.Demo?category=configurators&weight=7":                            true,
+		"override://10.0.0.1:20881/com.x.Demo?category=configurators&weight=7":                           false,
+		"override://10.0.0.2:20880/com.x.Demo?category=configurators&weight=7":                           false,
+		"override://10.0.0.1/com.x.Demo?category=configurators&weight=7":                                 false, // a consumer's address
+		"override://0.0.0.0/com.x.Demo?category=configurators&application=shop&weight=7":                 true,
+		"override://0.0.0.0/com.x.Demo?category=configurators&application=other&weight=7":                false,
+		"override://0.0.0.0/com.x.Demo?category=configurators&~weight=100&weight=7":                      true,
+		"override://0.0.0.0/com.x.Demo?category=configurators&~weight=50&weight=7":                       false,
+		"override://0.0.0.0/com.x.Demo?category=configurators&enabled=false&weight=7":                    false,
+		"override://0.0.0.0/com.x.Demo?category=configurators&configVersion=v2.7&side=provider&weight=7": true,
+		"override://0.0.0.0/com.x.Demo?category=configurators&configVersion=v2.7&weight=7":               false,
+		"absent://0.0.0.0/com.x.Demo?category=configurators&weight=7":                                    false,
+	}
+	for text, want := range cases {
+		c, err := ParseOverride(url.MustParse(text))
+		require.NoError(t, err, text)
+		got := "100"
+		if c != nil {
+			got = c.ApplyToProvider(own).Param("weight")
+		}
+		require.Equal(t, want, got == "7", text)
+	}
+	yaml := func(item string) string {
+		list, err := ParseConfigurators([]byte("configVersion: v2.7\nscope: service\nkey: com.x.Demo\nconfigs:\n- " + item + "\n  parameters: {weight: 7}\n"))
+		require.NoError(t, err, item)
+		u := own
+		for _, c := range list {
+			u = c.ApplyToProvider(u)
+		}
+		return u.Param("weight")
+	}
+	for item, want := range map[string]string{
+		"side: provider": "7", "side: consumer": "100", "addresses: [0.0.0.0]": "100",
+		"side: provider\n  addresses: ['10.0.0.1']": "7", "side: provider\n  addresses: ['10.0.0.1:20880']": "7",
+		"side: provider\n  addresses: ['10.0.0.1:20881']": "100", "side: provider\n  applications: [shop]": "7",
+		"side: provider\n  applications: [other]": "100", "side: provider\n  providerAddresses: ['10.0.0.1:20880']": "7",
+		"side: provider\n  providerAddresses: ['10.0.0.2:20880']": "100",
+	} {
+		require.Equal(t, want, yaml(item), item)
+	}
+	consumer, err := ParseConfigurators([]byte("configVersion: v2.7\nscope: service\nkey: com.x.Demo\nconfigs:\n- side: provider\n  parameters: {weight: 7}\n"))
+	require.NoError(t, err)
+	require.Equal(t, "100", consumer[0].Apply(own, "10.9.9.9").Param("weight"), "consumers leave it to the provider")
+}
