@@ -1,4 +1,4 @@
-# make test     everything, as CI runs it: vet, staticcheck, unit and system tests with -race, guards, fuzz targets for 5 s each
+# make test     everything, as CI runs it: vet, staticcheck, unit and system tests with -race, guards, interop, fuzz targets for 5 s each
 # make deps     install what the tests start: ZooKeeper and a Java runtime (Debian, as root)
 # make gen      write all generated code again
 # make bench    the benchmarks of the packages, and a call from end to end
@@ -13,7 +13,7 @@ BUILD       = $(CURDIR)/build
 
 .PHONY: test deps gen lint unit guards modules fuzz fuzz-short bench bench-peers vuln clean
 
-test: deps lint unit guards modules fuzz-short
+test: deps lint unit guards modules interop fuzz-short
 
 deps:
 	@internal/check/deps.sh
@@ -63,5 +63,5 @@ clean:
 # docs/interop.md. Needs Maven and a JDK 17; the first run downloads the peers. INTEROP_PEERS=33,go runs only those.
 .PHONY: interop
 interop:
-	cd interop && go vet ./... && go test -v -count=1 -timeout 45m .
+	cd interop && go vet ./... && go test -v -count=1 -parallel 4 -timeout 45m .
 	cd interop/dubbogo && go vet ./...

@@ -21,14 +21,15 @@ const mib = 1 << 20
 
 // TestCalls makes every kind of call in both directions, through ZooKeeper.
 func TestCalls(t *testing.T) {
-	zk := zktest.Start(t, zktest.Options{})
+	t.Parallel()
 	for _, line := range lines {
 		if !wanted(line) {
 			continue
 		}
 		t.Run(line, func(t *testing.T) {
+			t.Parallel()
 			peer := java(t, line)
-			registry := "zookeeper://" + zk.Addr()
+			registry := "zookeeper://" + zktest.Start(t, zktest.Options{}).Addr()
 			port := freePort(t)
 			provider := peer.start(t, "Provider", "port="+port, "registry="+registry, "application=java-provider")
 			calls(t, peer, registry, "127.0.0.1:"+port)
@@ -49,7 +50,7 @@ func calls(t *testing.T, peer javaPeer, registry, address string) {
 	defer func() { require.NoError(t, c.Close()) }()
 	x := &callCells{c: c, address: address}
 	var err error
-	x.ref, err = c.Refer(fleet.CallsService, ferry.Method("sleep", ferry.Timeout(400*time.Millisecond))...)
+	x.ref, err = c.Refer(fleet.CallsService, ferry.Method("sleep", ferry.Timeout(time.Second))...)
 	require.NoError(t, err)
 	require.NoError(t, fleet.RegisterCallsTypes(c.Types()))
 	x.calls = fleet.NewCalls(x.ref)
@@ -264,13 +265,13 @@ func (x *callCells) timeout(ctx context.Context) error {
 	if s, err := x.calls.Sleep(ctx, 10); err != nil {
 		return want("slept 10", s, err)
 	}
-	_, err := x.calls.Sleep(ctx, 1500)
-	return fails(err, protocol.Timeout, "400ms")
+	_, err := x.calls.Sleep(ctx, 4000)
+	return fails(err, protocol.Timeout, "1s")
 }
 
 func (x *callCells) published(ctx context.Context) error {
-	_, err := x.calls.Nap(ctx, 1500)
-	return fails(err, protocol.Timeout, "300ms")
+	_, err := x.calls.Nap(ctx, 4000)
+	return fails(err, protocol.Timeout, "700ms")
 }
 
 func (x *callCells) unknown(ctx context.Context) error {

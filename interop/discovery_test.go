@@ -23,11 +23,13 @@ import (
 // TestDiscovery lets consumers and providers of both kinds find each other through ZooKeeper by interface, whoever comes
 // first, and restarts either side while calls run.
 func TestDiscovery(t *testing.T) {
+	t.Parallel()
 	for _, line := range lines {
 		if !wanted(line) {
 			continue
 		}
 		t.Run(line, func(t *testing.T) {
+			t.Parallel()
 			x := &fleetOf{t: t, peer: java(t, line), zk: zktest.Start(t, zktest.Options{})}
 			x.registry = "zookeeper://" + x.zk.Addr()
 			x.javaProviders()

@@ -22,6 +22,7 @@ var gopher = javaPeer{line: "go", name: "dubbo-go 3.3.0"}
 
 // TestDubboGo runs types, calls and discovery against dubbo-go, both ways.
 func TestDubboGo(t *testing.T) {
+	t.Parallel()
 	if !wanted(gopher.line) {
 		return
 	}

@@ -73,6 +73,7 @@ func write(file string) error {
 		}
 		at[c.name+"\x00"+column] = strings.ReplaceAll(c.result, "|", "/")
 	}
+	slices.Sort(names)
 	slices.Sort(columns)
 	var b strings.Builder
 	b.WriteString(head)

@@ -54,31 +54,23 @@ func wanted(peer string) bool {
 // A javaPeer is one built version of the Java programs.
 type javaPeer struct{ line, name, classpath string }
 
-var built sync.Map // line to javaPeer
+// built are the programs, by line. Maven's repository is not for several at a time.
+var built = struct {
+	sync.Mutex
+	peers map[string]javaPeer
+}{peers: map[string]javaPeer{}}
 
 // java builds the programs against one Dubbo line unless they are built already.
 func java(t *testing.T, line string) javaPeer {
 	t.Helper()
-	if p, ok := built.Load(line); ok {
-		return p.(javaPeer)
+	built.Lock()
+	defer built.Unlock()
+	if p, ok := built.peers[line]; ok {
+		return p
 	}
 	target := filepath.Join("java", "target", line)
 	if !fresh(target) {
-		for _, offline := range []bool{true, false} {
-			args := []string{"-B", "-q", "-P" + line, "process-classes"}
-			if offline {
-				args = append(args, "-o")
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-			mvn := exec.CommandContext(ctx, "mvn", args...)
-			mvn.Dir = "java"
-			out, err := mvn.CombinedOutput()
-			cancel()
-			if err == nil {
-				break
-			}
-			require.True(t, offline, "mvn: %v\n%s", err, out)
-		}
+		maven(t, line)
 	}
 	cp, err := os.ReadFile(filepath.Join(target, "classpath"))
 	require.NoError(t, err)
@@ -87,8 +79,27 @@ func java(t *testing.T, line string) javaPeer {
 	classes, err := filepath.Abs(filepath.Join(target, "classes"))
 	require.NoError(t, err)
 	p := javaPeer{line, "java " + string(version[1]), classes + ":" + string(cp)}
-	built.Store(line, p)
+	built.peers[line] = p
 	return p
+}
+
+// maven compiles the programs, first with what is on this machine, then with what the network has.
+func maven(t *testing.T, line string) {
+	t.Helper()
+	args := []string{"-B", "-q", "-P" + line, "process-classes"}
+	var out []byte
+	var err error
+	for _, how := range [][]string{{"-o"}, nil, nil} { // a download may fail once
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		mvn := exec.CommandContext(ctx, "mvn", append(args, how...)...)
+		mvn.Dir = "java"
+		out, err = mvn.CombinedOutput()
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	require.NoError(t, err, "mvn: %s", out)
 }
 
 // fresh says whether the class path is there, with its jars, and newer than every source.

@@ -19,11 +19,13 @@ import (
 
 // TestTypes passes every type in both directions, by way of a proxy that records what Java writes.
 func TestTypes(t *testing.T) {
+	t.Parallel()
 	for _, line := range lines {
 		if !wanted(line) {
 			continue
 		}
 		t.Run(line, func(t *testing.T) {
+			t.Parallel()
 			peer := java(t, line)
 			frames := newFrames(peer)
 			toJava(t, peer, frames)

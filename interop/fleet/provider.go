@@ -19,7 +19,7 @@ func Publish(s *ferry.Server, who string) error {
 	if err := errors.Join(RegisterTypesTypes(s.Types()), Register(s.Types())); err != nil {
 		return err
 	}
-	nap := ferry.Method("nap", ferry.Timeout(300*time.Millisecond))
+	nap := ferry.Method("nap", ferry.Timeout(700*time.Millisecond))
 	shared := &caller{who: who, seen: new(sync.Map)}
 	in := func(where string) *caller { c := *shared; c.where = where; return &c }
 	return errors.Join(

@@ -127,12 +127,12 @@ final class CallCells {
         });
         cell("calls/timeout of the consumer", () -> {
             want("slept 10", calls.sleep(10));
-            want(true, rpc(() -> calls.sleep(1500)).isTimeout());
+            want(true, rpc(() -> calls.sleep(4000)).isTimeout());
         });
         cell("calls/timeout of the provider's URL", () -> {
             Calls other = refs.napping();
             want("slept 10", other.nap(10));
-            want(true, rpc(() -> other.nap(1500)).isTimeout());
+            want(true, rpc(() -> other.nap(4000)).isTimeout());
         });
         cell("calls/unknown method", () -> {
             Throwable e = thrown(Exception.class, () -> refs.generic(Calls.class.getName(), null, null).$invoke("nowhere", new String[0], new Object[0]));

@@ -39,7 +39,7 @@ public interface Calls {
 
     String sleep(int millis);
 
-    /** The same with a timeout of 300 ms that the provider publishes. */
+    /** The same with a timeout of 700 ms that the provider publishes. */
     String nap(int millis);
 
     Person older(Person p, int years);

@@ -58,7 +58,7 @@ public final class Provider {
         if (api == Calls.class) {
             MethodConfig nap = new MethodConfig();
             nap.setName("nap");
-            nap.setTimeout(300);
+            nap.setTimeout(700);
             s.setMethods(Collections.singletonList(nap));
         }
         s.export();

@@ -65,7 +65,7 @@ final class References {
         oneWay.setReturn(false);
         MethodConfig sleep = new MethodConfig();
         sleep.setName("sleep");
-        sleep.setTimeout(400);
+        sleep.setTimeout(1000);
         r.setMethods(Arrays.asList(oneWay, sleep));
         return r.get();
     }
