@@ -6,8 +6,9 @@ import (
 )
 
 // quiet is how long a server that is going away must hear no new request before it counts on having told everybody:
-// consumers that ignore READONLY leave when the registry's change reaches them.
-const quiet = 400 * time.Millisecond
+// consumers that ignore READONLY leave when the registry's change reaches them, and a consumer on a busy machine may stand
+// still for a while with a call for us in its hands.
+const quiet = time.Second
 
 // Readonly tells all consumers to send their next calls elsewhere (Dubbo's READONLY event). Calls that come
 // nevertheless are served.

@@ -211,6 +211,13 @@ func (p *Protocol) release(pt *port) (last bool) {
 	return true
 }
 
+// ending says whether all services of a port are closed or being closed.
+func (p *Protocol) ending(pt *port) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return pt.users == 0
+}
+
 // Close implements protocol.Protocol. It ends the references and ports that are still open, without waiting for
 // consumers.
 func (p *Protocol) Close() error {

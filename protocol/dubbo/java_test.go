@@ -99,6 +99,37 @@ func TestServicesOfAPortServeUntilItIsQuiet(t *testing.T) {
 	require.NoError(t, other.Close(context.Background()))
 }
 
+// TestServiceOfAClosingPortStaysUntilThePortEnds: a caller that stood still for longer than the quiet time is not told that
+// the service is not here while the others on its port still have to be served.
+func TestServiceOfAClosingPortStaysUntilThePortEnds(t *testing.T) {
+	h := open(t)
+	one, two, three := people(), painted(), painted()
+	three.Name = "com.example.Draw"
+	e := h.export(one, "")
+	address := e.URL().Address()
+	client := open(t)
+	all := []protocol.Exporter{e, h.exportAt(address, two, ""), h.exportAt(address, three, "")}
+	ref, busy, draw := client.refer(address, one, ""), client.refer(address, two, ""), client.refer(address, three, "")
+	count := named(two, "pick")
+	_, err := call(t.Context(), busy, count)
+	require.NoError(t, err)
+	closed := make(chan error, len(all))
+	for _, x := range all {
+		go func() { closed <- x.Close(context.Background()) }()
+	}
+	for began := time.Now(); time.Since(began) < 1500*time.Millisecond; time.Sleep(20 * time.Millisecond) { // the pace of a caller
+		_, err := call(t.Context(), busy, count)
+		require.NoError(t, err)
+	}
+	_, err = call(t.Context(), ref, named(one, "count"))
+	require.NoError(t, err, "after a silence, on a port that others keep busy")
+	_, err = call(t.Context(), draw, named(three, "pick"))
+	require.NoError(t, err, "whichever was closed last")
+	for range all {
+		require.NoError(t, receive(t, closed))
+	}
+}
+
 // A capturedFrame is one message of a Java program; interop writes them.
 type capturedFrame struct{ From, Kind, Method, Sample, Hex string }
 

@@ -228,14 +228,17 @@ func (e *exporter) Close(ctx context.Context) error {
 		return e.port.close(ctx)
 	}
 	e.settle(ctx)
+	if e.port.protocol.ending(e.port) { // and serves everything until it is quiet itself
+		return e.drain(ctx)
+	}
 	e.port.remove(e)
 	e.gone.Store(true)
 	return e.drain(ctx)
 }
 
 const (
-	quiet = 400 * time.Millisecond // without a new call: everybody has heard of the end
-	step  = 2 * time.Millisecond   // between two looks; a call then costs two additions and tells nobody
+	quiet = time.Second          // without a new call: everybody has heard of the end
+	step  = 2 * time.Millisecond // between two looks; a call then costs two additions and tells nobody
 )
 
 // settle waits until calls have stopped coming, nobody is connected, or ctx ends.
