@@ -170,7 +170,7 @@ func TestSeveralRegistries(t *testing.T) {
 		}
 		ctx := context.Background()
 		require.Equal(t, map[string]int{"bob": 400}, share(consumer(east+";"+with(west, "preferred=true")), ctx))
-		require.Equal(t, map[string]int{"ann": 400}, share(consumer(with(east, "zone=e")+";"+with(west, "zone=w"), ferry.Param("zone", "e")), ctx))
+		require.Equal(t, map[string]int{"ann": 400}, share(consumer(with(east, "zone=e")+";"+with(west, "zone=w"), ferry.Param("registry.zone", "e")), ctx))
 		zoned := consumer(with(east, "zone=e") + " | " + with(west, "zone=w"))
 		require.Equal(t, map[string]int{"bob": 400}, share(zoned, ferry.WithAttachment(ctx, "registry_zone", "w")))
 		both := share(consumer(with(east, "weight=300")+";"+west), ctx)

@@ -21,8 +21,8 @@ type RegistryParams struct {
 
 // zoneParams are what a consumer says about itself.
 type zoneParams struct {
-	Zone  string `url:"zone" doc:"zone of this consumer, where a call has no attachment registry_zone; registries of that zone are preferred"`
-	Force bool   `url:"zone.force" doc:"fail rather than call another zone, where a call has no attachment registry_zone_force"`
+	Zone  string `url:"registry.zone" doc:"zone of this consumer, where a call has no attachment registry_zone; registries of that zone are preferred"`
+	Force bool   `url:"registry.zone.force" doc:"fail rather than call another zone, where a call has no attachment registry_zone_force"`
 }
 
 // zones is the Invoker over all registries of the reference.
