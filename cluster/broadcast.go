@@ -60,7 +60,7 @@ func (x *broadcast) Invoke(ctx context.Context, c *protocol.Invocation) error {
 				break
 			}
 		}
-		if ctx.Err() != nil && last != nil {
+		if over(ctx) && last != nil {
 			break // the others would fail in the same way
 		}
 	}

@@ -86,7 +86,7 @@ func (r *repeat) run(ctx context.Context, t *loadbalance.Target, err error) erro
 	for {
 		e := errorOf(err)
 		r.unknown = r.unknown || e != nil && e.Outcome == protocol.OutcomeUnknown
-		if e == nil || c.Attempt >= c.Attempts || ctx.Err() != nil || !r.may(t, e, inherited) {
+		if e == nil || c.Attempt >= c.Attempts || over(ctx) || !r.may(t, e, inherited) {
 			return r.result(t, err)
 		}
 		r.tried = append(r.tried, t)
@@ -112,6 +112,15 @@ func (r *repeat) run(ctx context.Context, t *loadbalance.Target, err error) erro
 			return nil
 		}
 	}
+}
+
+// over says whether the caller's time is up. The context itself may learn of that a moment later than the attempt did.
+func over(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	d, ok := ctx.Deadline()
+	return ok && !time.Now().Before(d)
 }
 
 // belowRetry says whether the call is a repeat of one that may have run, or is made while serving such a repeat.
