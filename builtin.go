@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/coordination/idempotent"
 	"github.com/ferryrpc/ferry/exchange"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/filter"
@@ -37,6 +38,7 @@ func Builtin() *Extensions {
 	x.addClusters()
 	x.addBalancers()
 	x.addFilters()
+	x.addStores()
 	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{}, cluster.MockParams{}, cluster.TagParams{},
 		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, monitor.ReporterParams{}} {
 		x.Declare(sample)
@@ -48,6 +50,8 @@ func Builtin() *Extensions {
 func (x *Extensions) kinds() {
 	x.Protocols.Kind = "protocol"
 	x.Registries.Kind = "registry"
+	x.Idempotent.Stores.Kind, x.Idempotent.Stores.Key = "idempotent store", "idempotent"
+	x.Idempotent.Formats = &x.Serializers
 	x.Mocks.Kind, x.Mocks.Key = "mock", "mock"
 	x.Clusters.Kind, x.Clusters.Key, x.Clusters.Default = "cluster", "cluster", "failover"
 	x.Balancers.Kind, x.Balancers.Key, x.Balancers.Default = "balancer", "loadbalance", "random"
@@ -55,7 +59,7 @@ func (x *Extensions) kinds() {
 	x.Serializers.Kind, x.Serializers.Key, x.Serializers.Default = "serialization", "serialization", "hessian2"
 	x.ClusterFilters.Kind, x.ClusterFilters.Key, x.ClusterFilters.Default = "filter", "filter", "metrics,attachments"
 	x.ReferenceFilters.Kind, x.ReferenceFilters.Key, x.ReferenceFilters.Default = "filter", "reference.filter", "timeout,sendtoken,actives"
-	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog"
+	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog,idempotent"
 }
 
 // must is for names that are written in this file.
@@ -138,6 +142,18 @@ func (x *Extensions) addFilters() {
 	add(&x.ServiceFilters, "executes", filter.ExecutesParams{}, filter.NewExecutes)
 	add(&x.ServiceFilters, "tps", filter.TPSParams{}, filter.NewTPS)
 	add(&x.ServiceFilters, "accesslog", filter.AccessLogParams{}, filter.NewAccessLog)
+	add(&x.ServiceFilters, "idempotent", idempotent.Params{}, x.Idempotent.NewFilter)
+}
+
+// addStores adds the records' stores that need no client of the user's.
+func (x *Extensions) addStores() {
+	add(&x.Idempotent.Stores, "memory", idempotent.MemoryParams{}, func(_ extension.Env, u *url.URL) (idempotent.Store, error) {
+		var p idempotent.MemoryParams
+		if err := u.Decode(&p); err != nil {
+			return nil, err
+		}
+		return idempotent.NewMemory(p.Bytes), nil
+	})
 }
 
 // clientTransport is what consumers use when no parameter says otherwise: on one connection both are equally fast, and

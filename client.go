@@ -55,6 +55,8 @@ type running struct {
 	protocols map[string]protocol.Protocol // by scheme; guarded by mu
 	mu        sync.Mutex
 	reporter  *monitor.Reporter
+
+	kept      extension.Kept
 }
 
 func newRunning(x *Extensions, log *slog.Logger, t *tls.Config, reports monitor.Monitor, options []Option) (r *running, err error) {
@@ -62,6 +64,7 @@ func newRunning(x *Extensions, log *slog.Logger, t *tls.Config, reports monitor.
 		x = Builtin()
 	}
 	r = &running{x: x, env: extension.Env{Logger: log, TLS: t, Shared: &process}, protocols: map[string]protocol.Protocol{}}
+	r.env.Kept = &r.kept
 	if reports != nil {
 		r.reporter, err = monitor.NewReporter(r.env, apply(&url.URL{}, options), x.Monitor, reports)
 	}
@@ -89,6 +92,7 @@ func (r *running) close() error {
 	for _, p := range r.protocols {
 		errs = append(errs, p.Close())
 	}
+	errs = append(errs, r.kept.Close())
 	if r.reporter != nil {
 		errs = append(errs, r.reporter.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/url"
@@ -21,6 +22,7 @@ import (
 type exported struct {
 	protocol.Exporter
 	running *running
+	env     extension.Env
 	params  serverParams
 	impl    protocol.Invoker
 	chain   atomic.Pointer[chain]
@@ -44,6 +46,15 @@ type entry struct {
 	registered []*url.URL // what it was told and not told to forget: published, and those before it for a moment
 }
 
+// envOf returns what a service's filters get, with the first ZooKeeper among its registries.
+func (r *running) envOf(places []*url.URL) extension.Env {
+	env := r.env
+	if i := slices.IndexFunc(places, func(u *url.URL) bool { return u.Scheme() == "zookeeper" }); i >= 0 {
+		env.Registry = places[i]
+	}
+	return env
+}
+
 // Invoke implements protocol.Invoker.
 func (e *exported) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	return e.chain.Load().Invoke(ctx, c)
@@ -57,7 +68,7 @@ func (e *exported) filter(u *url.URL) error {
 	if old := e.chain.Load(); old != nil && old.params == params {
 		return nil
 	}
-	filters, err := x.ServiceFilters.OpenAll(e.running.env, u)
+	filters, err := x.ServiceFilters.OpenAll(e.env, u)
 	if err == nil {
 		e.chain.Store(&chain{protocol.Chain(e.impl, filters...), params})
 	}

@@ -2,6 +2,7 @@ package ferry
 
 import (
 	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/coordination/idempotent"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/monitor"
@@ -27,6 +28,10 @@ type Extensions struct {
 	ServiceFilters   extension.Point[protocol.Filter] // parameter service.filter
 	// Mocks are stand-ins for services, by the name that the parameter mock gives; Extensions.Mock adds one.
 	Mocks extension.Point[protocol.Invoker]
+
+	// Idempotent is what recorded calls are made of: stores by the name that the parameter idempotent gives, resolvers, and who
+	// a caller is.
+	Idempotent idempotent.Setup
 
 	// Types maps Java class names to Go types for all formats.
 	Types *serialize.Types

@@ -40,6 +40,18 @@ func WithAttachment(ctx context.Context, key, value string) context.Context {
 	return protocol.WithAttachment(ctx, key, value)
 }
 
+// WithIdempotencyKey returns a context whose calls are recorded under key by providers that record the method (parameter
+// idempotent): a call with the same key, of the same application to the same method, gets the first one's answer.
+func WithIdempotencyKey(ctx context.Context, key string) context.Context {
+	return protocol.WithIdempotencyKey(ctx, key)
+}
+
+// WithIdempotencyOutcome returns a context whose call stores in outcome whether its answer was "executed", "replayed" or
+// "unknown"; it stays empty when the provider kept no record. It is for one call at a time.
+func WithIdempotencyOutcome(ctx context.Context, outcome *string) context.Context {
+	return protocol.WithIdempotencyOutcome(ctx, outcome)
+}
+
 // Attachments returns the pairs that came with the call which ctx, a handler's context, serves.
 func Attachments(ctx context.Context) protocol.Attachments { return protocol.IncomingAttachments(ctx) }
 

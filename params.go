@@ -75,7 +75,8 @@ type point struct {
 func (x *Extensions) points() []point {
 	return []point{{x.Protocols.Kind, x.Protocols.Params}, {x.Clusters.Kind, x.Clusters.Params}, {x.Balancers.Kind, x.Balancers.Params},
 		{x.Transports.Kind, x.Transports.Params}, {x.Serializers.Kind, x.Serializers.Params}, {x.ClusterFilters.Kind, x.ClusterFilters.Params},
-		{x.ReferenceFilters.Kind, x.ReferenceFilters.Params}, {x.ServiceFilters.Kind, x.ServiceFilters.Params}}
+		{x.ReferenceFilters.Kind, x.ReferenceFilters.Params}, {x.ServiceFilters.Kind, x.ServiceFilters.Params},
+		{x.Idempotent.Stores.Kind, x.Idempotent.Stores.Params}}
 }
 
 // durations are the parameters that Dubbo writes as plain milliseconds.

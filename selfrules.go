@@ -210,7 +210,7 @@ func (s *selfRules) vet(c *rule.Configurator) error {
 			return err
 		}
 	}
-	_, err := x.ServiceFilters.OpenAll(s.e.running.env, u)
+	_, err := x.ServiceFilters.OpenAll(s.e.env, u)
 	return err
 }
 

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/proxy"
@@ -136,7 +137,7 @@ func (s *Server) export(r *running, i *protocol.Interface, impl any, options []O
 	if err := u.Decode(&p); err != nil {
 		return err
 	}
-	e, err := s.open(r, i, impl, s.providerURL(u, i, p, places), p)
+	e, err := s.open(r.envOf(places), r, i, impl, s.providerURL(u, i, p, places), p)
 	if err != nil {
 		return err
 	}
@@ -144,8 +145,8 @@ func (s *Server) export(r *running, i *protocol.Interface, impl any, options []O
 }
 
 // open puts a service on its port, behind its filters.
-func (s *Server) open(r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams) (*exported, error) {
-	e := &exported{running: r, params: p, impl: protocol.Implementation(impl)}
+func (s *Server) open(env extension.Env, r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams) (*exported, error) {
+	e := &exported{running: r, env: env, params: p, impl: protocol.Implementation(impl)}
 	if err := e.filter(u); err != nil {
 		return nil, err
 	}
@@ -210,7 +211,8 @@ func (p serverParams) loopback(places []*url.URL) string {
 func private() []string {
 	return []string{"host", "port", "bind.ip", "register", "register.timeout", "check", "protocol", "threads", "queues", "accepts",
 		"connection.executes", "generic.invoke", "cancel.on.disconnect", "service.filter", "filter", "accesslog", "queue", "write.stall",
-		"frame.timeout", "handshake.timeout", "loops", "shutdown"}
+		"frame.timeout", "handshake.timeout", "loops", "shutdown",
+		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records"}
 }
 
 // publish registers what was exported.

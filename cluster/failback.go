@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,11 +79,17 @@ type late struct {
 	call    *protocol.Invocation
 	due     time.Time
 	left    int // repeats
+	made    int // attempts
 	unknown bool
 	last    *loadbalance.Target
 }
 
 func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
+	if !marked(c) {
+		if k := x.plan(x.directory.List(c), c.Method).keys; k != nil {
+			return x.keyed(ctx, k, c, x.Invoke)
+		}
+	}
 	p, t, err := x.first(ctx, c)
 	if err == nil {
 		return nil
@@ -97,7 +104,7 @@ func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	if n == 0 {
 		return err
 	}
-	l := &late{call: copied(c), left: n, last: t, unknown: protocol.OutcomeOf(err) == protocol.OutcomeUnknown}
+	l := &late{call: copied(c), left: n, made: 1, last: t, unknown: protocol.OutcomeOf(err) == protocol.OutcomeUnknown}
 	if why := x.put(l); why != "" {
 		x.drop(l, why, err)
 	}
@@ -221,6 +228,9 @@ func (x *failback) repeatOnce(s *Snapshot, p *plan, l *late) error {
 			return s.noBudget(c)
 		}
 		c.Attachments.Set(protocol.RetryOfUnknown, "true")
+	}
+	if l.made++; marked(c) {
+		c.Attachments.Set(protocol.IdempotencyAttempt, strconv.Itoa(l.made))
 	}
 	for {
 		l.last = t

@@ -41,6 +41,9 @@ func (x *failover) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
 	for {
 		p := x.plan(s, c.Method)
+		if p.keys != nil && !marked(c) {
+			return x.keyed(ctx, p.keys, c, x.Invoke)
+		}
 		t := x.choose(s, p, c, nil)
 		if t == nil {
 			return s.noProvider(c)
@@ -106,7 +109,7 @@ func (r *repeat) run(ctx context.Context, t *loadbalance.Target, err error) erro
 		}
 		t = next
 		c.Attempt++
-		c.ReplyAttachments = nil
+		again(c)
 		err = r.attempt(ctx, r.s.home, c, t, r.s.home.now())
 		if err == nil {
 			return nil
@@ -138,11 +141,14 @@ func (r *repeat) may(t *loadbalance.Target, e *protocol.Error, inherited bool) b
 	case protocol.Serialization, protocol.Canceled, protocol.DeadlineExceeded:
 		return false // the next provider would meet the same
 	}
+	if settled(e) {
+		return false
+	}
 	switch e.Outcome {
 	case protocol.NotSent, protocol.NotStarted:
 		return true
 	case protocol.OutcomeUnknown:
-		return !inherited && (r.anywhere() || recorded(t, r.c.Method))
+		return !inherited && (r.anywhere() || recorded(t, r.c))
 	}
 	return false
 }
@@ -159,7 +165,7 @@ func (r *repeat) next() *loadbalance.Target {
 	tried := slices.Clone(r.tried)
 	for range len(r.s.Targets) {
 		t := r.choose(r.s, r.p, r.c, tried)
-		if t == nil || recorded(t, r.c.Method) {
+		if t == nil || recorded(t, r.c) {
 			return t
 		}
 		if tried.Has(t) {

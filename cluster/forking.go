@@ -47,6 +47,9 @@ type fork struct {
 
 func (x *forking) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
+	if k := x.plan(s, c.Method).keys; k != nil && !marked(c) {
+		return x.keyed(ctx, k, c, x.Invoke)
+	}
 	for {
 		err, moved := x.race(ctx, s, c)
 		if !moved {

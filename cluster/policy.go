@@ -19,7 +19,7 @@ type SelectParams struct {
 	Cluster        string `url:"cluster" default:"failover" doc:"what happens when a call fails"`
 	Sticky         bool   `url:"sticky" default:"false" doc:"stay with one provider while it is there; needs cluster.availablecheck"`
 	AvailableCheck bool   `url:"cluster.availablecheck" default:"true" doc:"pass over providers that have no connection"`
-	Idempotent     string `url:"idempotent" default:"false" doc:"true: a repeat has no second effect; or the store in which providers record calls"`
+	Idempotent     string `url:"idempotent" default:"false" doc:"true: a repeat has no second effect; or the store in which providers record calls: memory, sql, redis, zookeeper, or lock: under a ZooKeeper lock of the key"`
 }
 
 // retryParams are shared by the clusters that repeat. Retries is -1 when nobody set it.
@@ -30,6 +30,7 @@ type retryParams struct {
 // settings is a method's parameters, whatever the cluster.
 type settings struct {
 	SelectParams
+	keyedParams
 	retryParams
 	set bool // retries was set by somebody
 }
@@ -38,7 +39,7 @@ func (s *settings) check() error {
 	if i := s.Idempotent; strings.ContainsAny(i, "&=? ") {
 		return fmt.Errorf("cluster: idempotent=%q: want true, false or the name of a store", i)
 	}
-	return nil
+	return s.keyedParams.check()
 }
 
 func readSettings(u *url.URL) (settings, error) {
@@ -64,14 +65,15 @@ func (s *settings) repeatable(m *protocol.Method) bool {
 	return s.set || s.Idempotent == "true" || m.Idempotent
 }
 
-// recorded says whether t publishes that it records the method's calls, so that a repeat there finds the first.
-func recorded(t *loadbalance.Target, m *protocol.Method) bool {
+// recorded says whether t publishes that it records the method's calls, or that it needs no record, so that a repeat there
+// has no second effect. For a record the call must have a key.
+func recorded(t *loadbalance.Target, c *protocol.Invocation) bool {
 	u := t.Ref.URL()
 	if u == nil {
 		return false
 	}
-	v := u.ForMethod(m.Key()).Param("idempotent")
-	return v != "" && v != "false"
+	v := ofMethod(u, c.Method, "idempotent")
+	return v == "true" || stored(v) && marked(c)
 }
 
 // perCallRetries reads Dubbo's attachment retries, which overrules the parameters for one call.

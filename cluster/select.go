@@ -39,6 +39,7 @@ type plans struct {
 type plan struct {
 	picker loadbalance.Picker
 	settings
+	keys     *keys // nil unless providers record the method's calls
 	attempts int
 }
 
@@ -82,6 +83,7 @@ func (x *core) prepare(s *Snapshot, m *protocol.Method) *plan {
 		x.env.Log().Warn("cluster: a provider publishes bad parameters, the consumer's own are used", "service", m.Service, "error", err)
 		p.settings, _ = readSettings(x.url.ForMethod(m.Key())) // checked when the cluster was made
 	}
+	p.keys = x.newKeys(s.Targets, m)
 	p.attempts = 1 + max(p.Retries, 0)
 	if !p.set {
 		p.attempts = 1 + x.retries
@@ -186,6 +188,7 @@ func firstAvailable(list []*loadbalance.Target, start int, cond func(*loadbalanc
 
 // attempt calls one provider and counts on it.
 func (x *core) attempt(ctx context.Context, h *home, c *protocol.Invocation, t *loadbalance.Target, start int64) error {
+	c.ReplyAttachments = nil // of the attempt before
 	t.Load.Begin(start)
 	err := t.Ref.Invoke(ctx, c)
 	took := time.Duration(h.now() - start)
@@ -197,6 +200,11 @@ func (x *core) attempt(ctx context.Context, h *home, c *protocol.Invocation, t *
 		return nil
 	}
 	e := errorOf(err)
+	if e != nil && len(c.ReplyAttachments) > 0 {
+		if j := judged(c, e); j != e {
+			e, err = j, j
+		}
+	}
 	answered := e == nil || e.Outcome == protocol.Executed
 	t.Load.End(took, answered)
 	switch {
@@ -235,7 +243,11 @@ func described(err error, c *protocol.Invocation, t *loadbalance.Target, elapsed
 func (x *core) once(ctx context.Context, c *protocol.Invocation) error {
 	s := x.directory.List(c)
 	for {
-		t := x.choose(s, x.plan(s, c.Method), c, nil)
+		p := x.plan(s, c.Method)
+		if p.keys != nil && !marked(c) {
+			return x.keyed(ctx, p.keys, c, x.once)
+		}
+		t := x.choose(s, p, c, nil)
 		if t == nil {
 			return s.noProvider(c)
 		}

@@ -32,19 +32,24 @@ func NewFailsafe(e extension.Env, u *url.URL) (Cluster, error) {
 // NewAvailable returns the cluster that calls the first provider of the list that is available, without balancing.
 func NewAvailable(e extension.Env, u *url.URL) (Cluster, error) {
 	return newCluster(e, u, func(x *core) protocol.Invoker {
-		return protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
-			for s := x.directory.List(c); ; {
-				t := firstAvailable(s.Targets, 0, func(*loadbalance.Target) bool { return true })
-				if t == nil {
-					return x.noneAvailable(s, c)
-				}
-				err := x.single(ctx, s, c, t)
-				if s = x.moved(s, c, err); s == nil {
-					return err
-				}
-			}
-		})
+		return protocol.InvokerFunc(x.available)
 	})
+}
+
+func (x *core) available(ctx context.Context, c *protocol.Invocation) error {
+	for s := x.directory.List(c); ; {
+		if k := x.plan(s, c.Method).keys; k != nil && !marked(c) {
+			return x.keyed(ctx, k, c, x.available)
+		}
+		t := firstAvailable(s.Targets, 0, func(*loadbalance.Target) bool { return true })
+		if t == nil {
+			return x.noneAvailable(s, c)
+		}
+		err := x.single(ctx, s, c, t)
+		if s = x.moved(s, c, err); s == nil {
+			return err
+		}
+	}
 }
 
 func (x *core) noneAvailable(s *Snapshot, c *protocol.Invocation) error {

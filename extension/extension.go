@@ -26,6 +26,10 @@ type Env struct {
 	TLS    *tls.Config  // nil means plain connections
 	Now    func() time.Time
 	Shared *Shared // nil means nothing is shared
+	// Registry is the first ZooKeeper in which a server publishes; nil for none, and for whatever is no part of a server.
+	Registry *url.URL
+	// Kept holds what outlives the implementation that opened it; nil: nothing does.
+	Kept *Kept
 }
 
 // Log returns the logger, or one that drops everything.

@@ -30,7 +30,8 @@ func AttachmentsFrom(ctx context.Context) Attachments {
 func Reserved(key string) bool {
 	switch key {
 	case "path", "interface", "group", "version", "dubbo", "token", "timeout", "_TO", "_to", "async", "return", "generic",
-		"id", "input", "output", "remote.application", "serialization", "lb_adaptive", RetryOfUnknown:
+		"id", "input", "output", "remote.application", "serialization", "lb_adaptive", RetryOfUnknown,
+		IdempotencyKey, IdempotencyTTL, IdempotencyAttempt, IdempotencyOutcome, IdempotencyError:
 		return true
 	}
 	const callback = "sys_callback_arg-"

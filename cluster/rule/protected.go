@@ -11,7 +11,7 @@ import "strings"
 //   - what checks it on its way: filter, reference.filter, service.filter, listener, invoker.listener, exporter.listener
 //   - limits on peers: accepts, connection.calls, connection.executes, frame.timeout, handshake.timeout, write.stall,
 //     heartbeat.timeout, and threads and queues
-//   - whether a repeat is harmless: idempotent
+//   - whether a repeat is harmless: idempotent, and everything that starts with idempotent.
 //   - identity: interface, group, version, application, side, and what the registry itself uses
 //   - where a provider serves, and what it asks of arguments: scope, injvm, validation
 //   - files: accesslog, cache, file
@@ -29,7 +29,7 @@ func Protected(key string) bool {
 }
 
 func protected(key string) bool {
-	for _, prefix := range []string{"tls.", "ssl.", "auth.", "registry."} {
+	for _, prefix := range []string{"tls.", "ssl.", "auth.", "registry.", "idempotent."} {
 		if strings.HasPrefix(key, prefix) {
 			return true
 		}

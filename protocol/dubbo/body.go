@@ -99,7 +99,7 @@ func newPlan(m *protocol.Method, u *url.URL, s serialize.Serializer) (*plan, err
 	if p.oneway {
 		p.pairs = append(p.pairs, "return", "false")
 	}
-	if app := u.Param("remote.application"); app != "" {
+	if app := u.Param("application"); app != "" && u.Param("side") == "consumer" {
 		p.pairs = append(p.pairs, "remote.application", app)
 	}
 	w := s.Writer(nil)

@@ -88,7 +88,7 @@ func TestOurRequests(t *testing.T) {
 		atMost       int               // ms that timeout may say, when it is not exact
 	}{
 		"plain":         {want: map[string]string{"timeout": "1000"}},
-		"all of it":     {params: "version=1.2.3&group=g&token=secret&timeout=3000&remote.application=app", version: "1.2.3", want: map[string]string{"group": "g", "token": "secret", "timeout": "3000", "remote.application": "app"}},
+		"all of it":     {params: "version=1.2.3&group=g&token=secret&timeout=3000&application=app&side=consumer&remote.application=theirs", version: "1.2.3", want: map[string]string{"group": "g", "token": "secret", "timeout": "3000", "remote.application": "app"}},
 		"of the method": {params: "timeout=3000&sayHello.timeout=5s", want: map[string]string{"timeout": "5000"}},
 		"of the call":   {timeout: 250 * time.Millisecond, want: map[string]string{"timeout": "250"}},
 		"zero":          {params: "timeout=0", want: map[string]string{"timeout": "1000"}},
