@@ -21,6 +21,7 @@ import (
 const (
 	service  = "com.example.Bank"
 	patience = 30 * time.Second
+	tick     = time.Millisecond
 )
 
 // A bank counts effects. do, if set, is what a payment does, behind the count.
@@ -129,7 +130,13 @@ func serve(t *testing.T, b *bank, x *ferry.Extensions, params ...param) *ferry.S
 // refer returns a customer of the test's registry.
 func refer(t *testing.T, params ...param) *customer {
 	t.Helper()
+	return referWith(t, nil, params...)
+}
+
+func referWith(t *testing.T, x *ferry.Extensions, params ...param) *customer {
+	t.Helper()
 	c := ferry.NewClient("memory://"+t.Name(), ferry.Param("application", "shop"), ferry.Timeout(patience))
+	c.Extensions = x
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	require.NoError(t, c.Types().Add("com.example.Order", Order{}))
 	require.NoError(t, c.Types().Add("com.example.Refusal", &refusal{}))
