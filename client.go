@@ -56,7 +56,7 @@ type running struct {
 	mu        sync.Mutex
 	reporter  *monitor.Reporter
 
-	kept      extension.Kept
+	kept extension.Kept
 }
 
 func newRunning(x *Extensions, log *slog.Logger, t *tls.Config, reports monitor.Monitor, options []Option) (r *running, err error) {

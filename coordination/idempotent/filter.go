@@ -115,7 +115,9 @@ func (b *builder) recorder(p *Params, name string, store Store, locks *lock.Clie
 	if caps.Largest > 0 {
 		r.most = min(r.most, caps.Largest)
 	}
-	if s, ok := store.(interface{ Accepts(lease, ttl time.Duration) error }); ok {
+	if s, ok := store.(interface {
+		Accepts(lease, ttl time.Duration) error
+	}); ok {
 		if err := s.Accepts(p.Lease, p.TTL); err != nil {
 			return nil, err
 		}
