@@ -32,7 +32,7 @@ func TestDroppedReplyThenFailover(t *testing.T) {
 	c := lossy(t, func(c *protocol.Invocation) bool {
 		attempts = append(attempts, c.Attachments.Value(protocol.IdempotencyKey)+" "+c.Attachments.Value(protocol.IdempotencyAttempt))
 		return c.Attempt == 1
-	})
+	}).sees(t, 2)
 	ctx, outcome := keyed(t.Context(), "")
 	got, err := c.Pay(ctx, "o1", 5)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestDuplicatesInFlight(t *testing.T) {
 	for range 2 {
 		serve(t, b, with(t, "common", counted{store, &seen}), param{"idempotent", "common"})
 	}
-	c := refer(t, param{"loadbalance", "roundrobin"})
+	c := refer(t, param{"loadbalance", "roundrobin"}).sees(t, 2)
 	const calls = 20
 	var wg sync.WaitGroup
 	var replayed atomic.Int32
@@ -212,7 +212,7 @@ func TestStoreAway(t *testing.T) {
 	require.ErrorContains(t, err, "connection refused")
 	require.Zero(t, b.count("o1"))
 	serve(t, b, with(t, "common", store), param{"idempotent", "common"})
-	require.Eventually(t, func() bool { return len(c.in.Directory().Providers()) == 2 }, patience, tick)
+	c.sees(t, 2)
 	for i := range 5 {
 		_, err = c.Pay(t.Context(), fmt.Sprint("p", i), 5)
 		require.NoError(t, err)

@@ -100,6 +100,21 @@ type customer struct {
 	in     *ferry.Reference
 }
 
+// sees waits until the customer is connected to n providers.
+func (c *customer) sees(t *testing.T, n int) *customer {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		open := 0
+		for _, p := range c.in.Directory().Providers() {
+			if p.Available {
+				open++
+			}
+		}
+		return open == n && len(c.in.Directory().Snapshot().Targets) == n
+	}, patience, tick)
+	return c
+}
+
 type param = [2]string
 
 func options(params []param) []ferry.Option {
