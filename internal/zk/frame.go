@@ -24,9 +24,10 @@ const (
 	xidPing  = -2
 )
 
-// The request types whose answers have a body. opEvent is our number for what nobody asked for.
+// The request types whose answers have a body. opEvent is our number for what nobody asked for; it must not be 0, which
+// the answers to pings have.
 const (
-	opEvent           = 0
+	opEvent           = -100
 	opCreate          = 1
 	opDelete          = 2
 	opExists          = 3
