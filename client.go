@@ -209,6 +209,9 @@ func (c *Client) registry(r *running, u *url.URL, application string) (registry.
 	reg, err := r.x.Registries.Open(r.env, u)
 	if err == nil {
 		c.registries[key] = reg
+		if a, ok := reg.(registry.Asker); ok {
+			a.AskWith(r.describe)
+		}
 	}
 	return reg, err
 }

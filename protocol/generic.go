@@ -71,6 +71,14 @@ func NewEchoMethod(service string) *Method {
 	return m
 }
 
+// NewDescribeMethod describes getMetadataInfo of Dubbo's MetadataService, which tells what the provider with a revision
+// offers. Args and Reply are *AnyRow.
+func NewDescribeMethod(service string) *Method {
+	m := NewEchoMethod(service)
+	m.Name, m.Descriptor, m.Return, m.Serve = "getMetadataInfo", "Ljava/lang/String;", "Lorg/apache/dubbo/metadata/MetadataInfo;", nil
+	return m
+}
+
 // primitive returns the descriptor of a primitive type or void, or the empty string.
 func primitive(name string) string {
 	switch name {

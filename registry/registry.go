@@ -66,6 +66,14 @@ type Observer interface {
 	Registered() map[string]bool
 }
 
+// An Asker is an optional power of a Registry: where the registry does not hold what a provider offers, the provider itself
+// is asked for it.
+type Asker interface {
+	// AskWith says how: ask calls getMetadataInfo(revision) of the service, Dubbo's MetadataService, and returns the answer as
+	// generic values. It is set before the first Subscribe, and called from any goroutine.
+	AskWith(ask func(ctx context.Context, service *url.URL, revision string) (any, error))
+}
+
 // The categories of a service's entries. A URL without the parameter category is a provider.
 const (
 	Providers     = "providers"

@@ -7,92 +7,50 @@ import (
 	"time"
 
 	"github.com/ferryrpc/ferry/internal/zk"
-	"github.com/ferryrpc/ferry/url"
 )
 
-// An entry is one URL that is, or is to be, registered. Its goroutine runs until the URL is unregistered and its node
-// gone.
+// An entry is something that is, or is to be, in the tree. Its goroutine runs until it is unwanted and gone.
 type entry struct {
 	r         *Registry
-	url       *url.URL
-	path      string
+	key       string // in the registry's books
+	content   content
+	path      string // the node that ends with the session
 	ephemeral bool
-	changes   chan struct{} // one place: the node or its watch changed
+	changes   chan struct{} // one place: a node or a watch changed
 	done      chan struct{} // closed when the goroutine is over
 
 	// r.mu guards the following.
 	want    bool
+	version int // of what is wanted
 	proved  bool
 	err     error              // of the last attempt
 	settled chan struct{}      // closed and replaced after each attempt
-	turned  context.CancelFunc // ends the present attempt, when want changes
+	turned  context.CancelFunc // ends the present attempt, when what is wanted changes
 
-	// The following belong to the goroutine.
-	ours    map[int64]bool // sessions of ours that may have made the node
-	taken   map[int64]bool // foreign sessions whose node we have replaced
-	removed bool           // the node was seen to be gone, or not ours, when that was wanted; stays when done is closed
+	removed bool // the goroutine's: the node was seen to be gone, or not ours, when that was wanted; stays when done is closed
 }
 
-// Register publishes service until Unregister or Close. See registry.Registry. A URL with dynamic=false becomes a
-// persistent node.
-func (r *Registry) Register(ctx context.Context, service *url.URL) error {
-	service = service.WithoutUser()
-	if service.Interface() == "" || service.Interface() == "*" {
-		return fmt.Errorf("zookeeper: register %s: no interface", brief(service))
-	}
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return ErrClosed
-	}
-	text := service.String()
-	e := r.entries[text]
-	if e == nil {
-		e = &entry{r: r, url: service, path: r.entryPath(service), ephemeral: service.Param("dynamic") != "false",
-			changes: make(chan struct{}, 1), done: make(chan struct{}), settled: make(chan struct{}),
-			turned: func() {}, want: true, ours: map[int64]bool{}, taken: map[int64]bool{}}
-		r.entries[text] = e
-		r.wg.Go(func() { e.run(r.ctx) })
-	} else {
-		e.wantLocked(true)
-	}
-	r.mu.Unlock()
-	err := e.await(ctx)
-	if err != nil && r.checks(service) {
-		r.mu.Lock()
-		e.wantLocked(false)
-		r.mu.Unlock()
-	}
-	if err != nil {
-		return fmt.Errorf("zookeeper: register %s: %w", brief(service), err)
-	}
-	return nil
+// content is what an entry keeps in the tree. But for changed, it is used by one goroutine at a time.
+type content interface {
+	// prove makes sure that everything is there and ours. It returns the generation in which that holds, nil when it holds
+	// for good.
+	prove(ctx context.Context) (*zk.Generation, error)
+	// changed says whether the last proof may not hold any more.
+	changed() bool
+	// remove takes away what is ours alone.
+	remove(ctx context.Context) error
+	// stop ends the watches.
+	stop()
 }
 
-func (r *Registry) checks(service *url.URL) bool {
-	if text, ok := service.Lookup("check"); ok {
-		return text == "true"
-	}
-	return r.p.Check
-}
-
-// Unregister takes service away. When ctx ends first it goes on trying.
-func (r *Registry) Unregister(ctx context.Context, service *url.URL) error {
-	service = service.WithoutUser()
-	r.mu.Lock()
-	e := r.entries[service.String()]
-	if e == nil {
-		r.mu.Unlock()
-		return nil
-	}
-	e.wantLocked(false)
-	r.mu.Unlock()
-	select {
-	case <-e.done:
-		return nil
-	case <-ctx.Done():
-	}
-	return fmt.Errorf("zookeeper: unregister %s: %w", brief(service), e.cause(context.Cause(ctx)))
+// newEntryLocked starts to keep in the tree what build makes; its content calls wake when it changed. r.mu must be held.
+func (r *Registry) newEntryLocked(key, path string, ephemeral bool, build func(wake func()) content) *entry {
+	e := &entry{r: r, key: key, path: path, ephemeral: ephemeral, changes: make(chan struct{}, 1), done: make(chan struct{}),
+		settled: make(chan struct{}), turned: func() {}, want: true}
+	e.content = build(e.change)
+	r.entries[key] = e
+	r.wg.Go(func() { e.run(r.ctx) })
+	return e
 }
 
 // wantLocked says what is wanted from now on. r.mu must be held.
@@ -101,6 +59,13 @@ func (e *entry) wantLocked(want bool) {
 		e.want, e.proved, e.err = want, false, nil
 		e.turned()
 	}
+}
+
+// renewLocked says that what is wanted has another content from now on. r.mu must be held.
+func (e *entry) renewLocked() {
+	e.want, e.proved, e.err = true, false, nil
+	e.version++
+	e.turned()
 }
 
 // await waits until the entry is proved, or refused by the servers' final word.
@@ -121,7 +86,7 @@ func (e *entry) await(ctx context.Context) error {
 			if e.r.ctx.Err() != nil {
 				return ErrClosed
 			}
-			return errors.New("unregistered meanwhile")
+			return errUnregistered
 		case <-ctx.Done():
 			return e.cause(context.Cause(ctx))
 		}
@@ -148,24 +113,23 @@ func (e *entry) cause(end error) error {
 // run makes the tree agree with what is wanted until the entry is unwanted and gone, or ctx ends.
 func (e *entry) run(ctx context.Context) {
 	defer close(e.done)
-	watch := zk.NewWatch(func(zk.Event) { e.change() })
-	defer watch.Stop()
+	defer e.content.stop()
 	for delay := e.base(); ; {
 		attempt, cancel := context.WithCancel(ctx)
 		e.r.mu.Lock()
-		want := e.want
+		want, version := e.want, e.version
 		e.turned = cancel
 		e.r.mu.Unlock()
 		var gen *zk.Generation
 		var err error
 		if want {
-			gen, err = e.prove(attempt, watch)
-		} else if err = e.remove(attempt); err == nil && e.leave() {
+			gen, err = e.content.prove(attempt)
+		} else if err = e.content.remove(attempt); err == nil && e.leave() {
 			cancel()
 			e.removed = true
 			return
 		}
-		e.settle(want, err)
+		e.settle(want, version, err)
 		began := time.Now()
 		e.rest(attempt, gen, err, delay)
 		cancel()
@@ -193,9 +157,12 @@ func (e *entry) change() {
 }
 
 // settle publishes the outcome of an attempt.
-func (e *entry) settle(want bool, err error) {
+func (e *entry) settle(want bool, version int, err error) {
 	e.r.mu.Lock()
 	defer e.r.mu.Unlock()
+	if version != e.version {
+		return // the next attempt is the one that counts
+	}
 	e.proved = want && e.want && err == nil
 	e.err = err
 	close(e.settled)
@@ -216,8 +183,8 @@ func (e *entry) leave() bool {
 	if e.want && e.r.ctx.Err() == nil {
 		return false
 	}
-	if e.r.entries[e.url.String()] == e {
-		delete(e.r.entries, e.url.String())
+	if e.r.entries[e.key] == e {
+		delete(e.r.entries, e.key)
 	}
 	return true
 }
@@ -247,11 +214,15 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 	if gen != nil {
 		ended = gen.Context()
 	}
-	select {
-	case <-e.changes:
-	case <-ended.Done():
-	case <-attempt.Done():
-		return
+	for waiting := true; waiting; {
+		select {
+		case <-e.changes:
+			waiting = !e.content.changed()
+		case <-ended.Done():
+			waiting = false
+		case <-attempt.Done():
+			return
+		}
 	}
 	e.unproved()
 	if e.r.online(attempt) { // it was the connection or the session, and all others lost theirs too
@@ -262,78 +233,3 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 
 // refused says whether an error is the servers' final word, for which there is no use in asking soon again.
 func refused(err error) bool { return errors.Is(err, zk.ErrNoAuth) || errors.Is(err, zk.ErrBadPath) }
-
-// prove makes sure that the node is there and ours. It returns the generation in which that holds, nil for persistent
-// nodes.
-func (e *entry) prove(ctx context.Context, watch *zk.Watch) (*zk.Generation, error) {
-	var gen *zk.Generation
-	if e.ephemeral {
-		var err error
-		if gen, err = e.r.zk.Session(ctx); err != nil {
-			return nil, err
-		}
-		e.ours[gen.ID()] = true
-	}
-	leave, err := e.r.turn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	for range 4 { // others may work on the node meanwhile
-		select {
-		case <-e.changes: // whatever it was, the next answer has it
-		default:
-		}
-		stat, found, err := e.r.zk.Exists(ctx, e.path, watch)
-		switch {
-		case err != nil:
-			return nil, err
-		case !found:
-			_, err = e.r.zk.Create(ctx, e.node(gen))
-		case stat.Owner == ownerOf(gen):
-			return gen, nil
-		case e.taken[stat.Owner]:
-			return nil, fmt.Errorf("%w 0x%x", ErrForeign, stat.Owner)
-		default:
-			e.taken[stat.Owner] = !e.ours[stat.Owner]
-			_, err = e.r.zk.Multi(ctx, zk.DeleteOp(e.path, zk.AnyVersion), zk.CreateOp(e.node(gen)))
-		}
-		if err != nil && !errors.Is(err, zk.ErrNodeExists) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrConnectionLost) {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("%w: it comes and goes", ErrForeign)
-}
-
-func (e *entry) node(gen *zk.Generation) zk.Node {
-	return zk.Node{Path: e.path, Session: gen, Parents: true}
-}
-
-// ownerOf is what the servers show as the owner of our node; 0 of a persistent one.
-func ownerOf(gen *zk.Generation) int64 {
-	if gen == nil {
-		return 0
-	}
-	return gen.ID()
-}
-
-// remove deletes the node, if it is there and ours.
-func (e *entry) remove(ctx context.Context) error {
-	leave, err := e.r.turn(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	stat, found, err := e.r.zk.Exists(ctx, e.path, nil)
-	if err != nil {
-		return err
-	}
-	if !found || e.ephemeral && !e.ours[stat.Owner] || !e.ephemeral && stat.Owner != 0 {
-		return nil
-	}
-	err = e.r.zk.Delete(ctx, e.path, zk.AnyVersion)
-	if errors.Is(err, zk.ErrNoNode) {
-		return nil
-	}
-	return err
-}

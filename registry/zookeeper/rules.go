@@ -3,7 +3,6 @@ package zookeeper
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -21,11 +20,11 @@ func (r *Registry) Watch(ctx context.Context, key string, notify func(text []byt
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(r.ctx, cancel)()
-		r.follow(ctx, path, notify)
+		r.follow(ctx, "rule", path, notify)
 	})
 }
 
-func (r *Registry) follow(ctx context.Context, path string, notify func([]byte)) {
+func (r *Registry) follow(ctx context.Context, what, path string, notify func([]byte)) {
 	watch, events := zk.WatchChan()
 	defer watch.Stop()
 	var last []byte
@@ -37,7 +36,7 @@ func (r *Registry) follow(ctx context.Context, path string, notify func([]byte))
 			return
 		case err != nil:
 			if !failed { // nobody can be told but the log, and once is enough
-				r.log().Warn("zookeeper: rule cannot be read", "error", err)
+				r.log().Warn("zookeeper: "+what+" cannot be read", "error", err)
 			}
 			failed = true
 			pause(ctx, r.p.Retry)
@@ -63,16 +62,9 @@ func (r *Registry) rule(ctx context.Context, path string, watch *zk.Watch) ([]by
 		return nil, err
 	}
 	defer leave()
-	for {
-		text, _, err := r.zk.Get(ctx, path, watch)
-		if err == nil {
-			return append([]byte{}, text...), nil
-		}
-		if !errors.Is(err, zk.ErrNoNode) {
-			return nil, err
-		}
-		if _, found, err := r.zk.Exists(ctx, path, watch); err != nil || !found {
-			return nil, err
-		}
+	text, _, found, err := r.get(ctx, path, watch)
+	if err != nil || !found {
+		return nil, err
 	}
+	return append([]byte{}, text...), nil
 }

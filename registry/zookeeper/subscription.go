@@ -21,6 +21,8 @@ type subscription struct {
 	key        string // in the cache file
 	notify     func(registry.State)
 	categories []*category
+	search     *search // among applications; nil when there is none
+	merged     map[string]choice
 	wake       chan struct{} // one place: a category changed
 
 	told bool
@@ -32,6 +34,7 @@ type subscription struct {
 // A category is one list of children.
 type category struct {
 	path    string
+	lasting bool // only entries that outlive their processes count: all others are found by application
 	watch   *zk.Watch
 	changed atomic.Bool
 	names   map[string]parsed // the children as they were read last
@@ -54,15 +57,18 @@ func (r *Registry) Subscribe(ctx context.Context, service *url.URL, notify func(
 	s := &subscription{r: r, service: service, notify: notify, wake: make(chan struct{}, 1)}
 	names := registry.Categories(service)
 	s.key = service.Service() + "|" + strings.Join(names, ",")
+	poke := func() {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
 	for _, name := range names {
-		c := &category{path: r.servicePath(service) + "/" + name}
+		c := &category{path: r.servicePath(service) + "/" + name, lasting: name == registry.Providers && !r.byInterface()}
 		c.changed.Store(true)
 		c.watch = zk.NewWatch(func(zk.Event) {
 			c.changed.Store(true)
-			select {
-			case s.wake <- struct{}{}:
-			default:
-			}
+			poke()
 		})
 		s.categories = append(s.categories, c)
 	}
@@ -70,6 +76,10 @@ func (r *Registry) Subscribe(ctx context.Context, service *url.URL, notify func(
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(r.ctx, cancel)()
+		if r.byApplication() && slices.Contains(names, registry.Providers) {
+			s.search = r.newSearch(ctx, service, poke)
+			defer s.search.close()
+		}
 		s.run(ctx)
 	})
 }
@@ -94,6 +104,10 @@ func (s *subscription) run(ctx context.Context) {
 			pause(ctx, s.r.p.Retry)
 			continue
 		}
+		if !s.live {
+			s.settle(ctx)
+		}
+		s.live, s.at = true, s.r.env.Time()
 		s.fresh(ctx)
 		select {
 		case <-s.wake:
@@ -138,8 +152,25 @@ func (s *subscription) read(ctx context.Context) error {
 		}
 		s.parse(c, names)
 	}
-	s.live, s.at = true, s.r.env.Time()
 	return nil
+}
+
+// settle waits until the applications are read as well, so that the first list is a whole one, but not for long: what
+// stands under the interface is good without them.
+func (s *subscription) settle(ctx context.Context) {
+	if s.search == nil {
+		return
+	}
+	defer s.search.wake() // which may have been for a list, while this took it
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	for !s.search.settled() {
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // list reads the children of a category, which is made when it is missing, as a list that is not there cannot be watched.
@@ -149,6 +180,9 @@ func (r *Registry) list(ctx context.Context, c *category) ([]string, error) {
 		return nil, err
 	}
 	defer leave()
+	if c.lasting {
+		return r.listWhenThere(ctx, c)
+	}
 	names, err := r.zk.Children(ctx, c.path, c.watch)
 	for try := 0; errors.Is(err, zk.ErrNoNode) && try < 3; try++ {
 		if _, err = r.zk.Create(ctx, zk.Node{Path: c.path, Parents: true}); errors.Is(err, zk.ErrNoAuth) {
@@ -159,7 +193,7 @@ func (r *Registry) list(ctx context.Context, c *category) ([]string, error) {
 	return names, err
 }
 
-// listWhenThere is for users who may not write: the watch tells when somebody else makes the category.
+// listWhenThere is for users who may not or need not write: the watch tells when somebody else makes the category.
 func (r *Registry) listWhenThere(ctx context.Context, c *category) ([]string, error) {
 	_, found, err := r.zk.Exists(ctx, c.path, c.watch)
 	if err != nil || !found {
@@ -176,6 +210,9 @@ func (s *subscription) parse(c *category, names []string) {
 		p, ok := before[name]
 		if !ok {
 			p = s.parseName(name)
+			if p.url != nil && c.lasting && p.url.Param("dynamic") != "false" {
+				p = parsed{}
+			}
 		}
 		c.names[name] = p
 	}
@@ -214,6 +251,12 @@ func (s *subscription) fresh(ctx context.Context) {
 			}
 		}
 	}
+	var missing error
+	if s.search != nil {
+		var offered []*url.URL
+		offered, missing = s.search.found()
+		all = s.merge(all, offered)
+	}
 	slices.SortFunc(all, func(a, b parsed) int { return strings.Compare(a.text, b.text) })
 	state := registry.State{At: s.at}
 	texts := make([]string, len(all))
@@ -223,6 +266,9 @@ func (s *subscription) fresh(ctx context.Context) {
 	}
 	if bad > 0 {
 		state.Err = fmt.Errorf("zookeeper: %d of %d entries of %s cannot be read: %w", bad, entries, s.service.Interface(), first)
+	}
+	if missing != nil {
+		state.Err = errors.Join(state.Err, fmt.Errorf("zookeeper: instances of %s: %w", s.service.Interface(), missing))
 	}
 	if s.r.cache != nil {
 		s.r.cache.put(s.key, texts, s.at)

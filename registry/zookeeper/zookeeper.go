@@ -3,9 +3,13 @@
 //
 //	/{group}/{interface}/{category}/{encoded URL}    group is dubbo; the node's name is the whole entry, it has no data
 //	/{group}/config/dubbo/{key}                      texts of governance rules
+//	/services/{application}/{host:port}              instances, for discovery by application (Dubbo 3); /{group} if there is one
+//	/{group}/metadata/{application}/{revision}       what they offer
+//	/{group}/mapping/{interface}                     which applications offer it
 //
-// Each registered URL has one goroutine that compares the tree with what is wanted and mends it (entry), each
-// subscription one that reads whole lists (subscription), each watched rule one (rule); one more writes the cache file.
+// Each registered URL and each instance has one goroutine that compares the tree with what is wanted and mends it (entry),
+// each subscription one that reads whole lists (subscription), each application that is looked at one (application), each
+// watched text one (follow); one more writes the cache file.
 // They all share one session of the ensemble, with everything else in the process that uses the same one.
 //
 // Life of an entry. It counts as registered only while it is proved: the node is there and belongs to our session.
@@ -25,6 +29,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +51,8 @@ var (
 	ErrClosed = errors.New("zookeeper: registry closed")
 	// ErrForeign means that another live session keeps an entry that is to be ours.
 	ErrForeign = errors.New("the entry belongs to another session")
+
+	errUnregistered = errors.New("unregistered meanwhile")
 )
 
 const (
@@ -62,6 +69,7 @@ type Params struct {
 	zk.Params
 	Group       string        `url:"group" default:"dubbo" doc:"root node of the registry in ZooKeeper"`
 	Application string        `url:"application" doc:"name of the application; names the cache file"`
+	Type        string        `url:"registry-type" default:"all" doc:"how services are published and found: interface (any Dubbo), service (by application, Dubbo 3) or all"`
 	Cache       string        `url:"cache" doc:"path of the cache file with the last known providers; false switches it off"`
 	File        string        `url:"file" doc:"Dubbo's name for cache"`
 	FileCache   bool          `url:"file-cache" default:"true" doc:"false switches the cache file off"`
@@ -69,35 +77,57 @@ type Params struct {
 	Check       bool          `url:"check" default:"false" doc:"on a registry's URL: registering fails for good when the registry does not answer in time"`
 }
 
+// The values of registry-type.
+const (
+	byInterface   = "interface"
+	byApplication = "service"
+	byBoth        = "all"
+)
+
+func (r *Registry) byInterface() bool { return r.p.Type != byApplication }
+
+func (r *Registry) byApplication() bool { return r.p.Type != byInterface }
+
 // A Registry is one user's view of an ensemble.
 type Registry struct {
-	env     extension.Env
-	p       Params
-	root    string
-	zk      *zk.Client
-	release func() error
-	cache   *cache // nil when it is off
-	slots   chan struct{}
+	env      extension.Env
+	p        Params
+	root     string // of entries by interface, rules and descriptions
+	services string // of instances
+	zk       *zk.Client
+	release  func() error
+	cache    *cache // nil when it is off
+	slots    chan struct{}
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
 
-	mu      sync.Mutex // guards the following
-	closed  bool
-	entries map[string]*entry // by URL text
-	wg      sync.WaitGroup    // entries, subscriptions, rules, cache; Add needs mu
+	mu           sync.Mutex // guards the following
+	closed       bool
+	published    map[string]*published                                // by URL text
+	entries      map[string]*entry                                    // by URL text, and of instances by path
+	applications map[string]*application                              // that subscriptions follow, by name
+	ask          func(context.Context, *url.URL, string) (any, error) // a provider for its description; may be nil
+	wg           sync.WaitGroup                                       // entries, subscriptions, rules, cache; Add needs mu
 }
 
 // New opens the registry that u describes. It returns at once and connects in the background.
 func New(e extension.Env, u *url.URL) (registry.Registry, error) {
-	r := &Registry{env: e, slots: make(chan struct{}, maxRequests), entries: map[string]*entry{}}
+	r := &Registry{env: e, slots: make(chan struct{}, maxRequests), published: map[string]*published{}, entries: map[string]*entry{},
+		applications: map[string]*application{}}
 	if err := u.Decode(&r.p); err != nil {
 		return nil, fmt.Errorf("zookeeper: %w", err)
 	}
 	if r.p.Retry <= 0 {
 		return nil, fmt.Errorf("zookeeper: retry.period=%v must be positive", r.p.Retry)
 	}
+	if !slices.Contains([]string{byInterface, byApplication, byBoth}, r.p.Type) {
+		return nil, fmt.Errorf("zookeeper: registry-type=%s: want %s, %s or %s", r.p.Type, byInterface, byApplication, byBoth)
+	}
 	r.root = "/" + strings.Trim(r.p.Group, "/")
+	if r.services = "/services"; u.Param("group") != "" { // as Java has it: a group of one's own holds everything
+		r.services = r.root
+	}
 	cfg, err := zk.FromURL(u, e.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("zookeeper: %w", err)
@@ -178,19 +208,6 @@ func (r *Registry) Close() error {
 		}
 	}
 	return r.release()
-}
-
-// Registered returns each registered URL with whether its entry is proved to be there and ours.
-func (r *Registry) Registered() map[string]bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make(map[string]bool, len(r.entries))
-	for text, e := range r.entries {
-		if e.want {
-			out[text] = e.proved
-		}
-	}
-	return out
 }
 
 // turn waits for one of the registry's places for requests.

@@ -1,0 +1,157 @@
+package zookeeper
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/ferryrpc/ferry/internal/zk"
+	"github.com/ferryrpc/ferry/url"
+)
+
+// An instance is this process as a member of an application, at one address: what its services are (a description,
+// which all instances that offer the same share), where it is (a member), and which interfaces it serves (mappings). They
+// are proved in this order, so that whoever sees one finds what it leads to.
+type instance struct {
+	r          *Registry
+	app        string
+	wake       func()
+	registered int64
+
+	services map[string]*url.URL // by text; guarded by r.mu
+
+	// The following belong to the entry's goroutine.
+	described string // the services that the next two were made of
+	shared    *node  // the description; nil before the first proof
+	own       *node  // the member
+	mappings  map[string]*mapping
+}
+
+func newInstance(r *Registry, app, path string, service *url.URL, wake func()) *instance {
+	i := &instance{r: r, app: app, wake: wake, registered: r.env.Time().UnixMilli(), own: newNode(r, path, true, wake),
+		services: map[string]*url.URL{service.String(): service}, mappings: map[string]*mapping{}}
+	i.own.holds = func(data []byte) bool { return bytes.Equal(data, i.own.data) }
+	return i
+}
+
+// addLocked says whether service is new. r.mu must be held.
+func (i *instance) addLocked(service *url.URL) bool {
+	_, known := i.services[service.String()]
+	i.services[service.String()] = service
+	return !known
+}
+
+// dropLocked returns how many services are left. r.mu must be held.
+func (i *instance) dropLocked(service *url.URL) int {
+	delete(i.services, service.String())
+	return len(i.services)
+}
+
+// wanted are the services, in order.
+func (i *instance) wanted() []*url.URL {
+	i.r.mu.Lock()
+	defer i.r.mu.Unlock()
+	list := make([]*url.URL, 0, len(i.services))
+	for _, u := range i.services {
+		list = append(list, u)
+	}
+	slices.SortFunc(list, func(a, b *url.URL) int { return strings.Compare(a.String(), b.String()) })
+	return list
+}
+
+// prove implements content.
+func (i *instance) prove(ctx context.Context) (*zk.Generation, error) {
+	services := i.wanted()
+	if len(services) == 0 {
+		return nil, i.own.remove(ctx)
+	}
+	if err := i.describe(services); err != nil {
+		return nil, err
+	}
+	if _, err := i.shared.prove(ctx); err != nil {
+		return nil, err
+	}
+	gen, err := i.own.prove(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range services {
+		name := u.Interface()
+		m := i.mappings[name]
+		if m == nil {
+			m = &mapping{r: i.r, app: i.app, path: i.r.mappingPath(name), watched: watch(i.wake)}
+			i.mappings[name] = m
+		}
+		if err := m.prove(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return gen, nil
+}
+
+// describe makes the data of the nodes, unless they are made of these services already.
+func (i *instance) describe(services []*url.URL) error {
+	var b strings.Builder
+	for _, u := range services {
+		b.WriteString(u.String() + "\n")
+	}
+	if b.String() == i.described {
+		return nil
+	}
+	d := describe(i.app, services)
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	own, err := json.Marshal(newMember(i.app, d.Revision, services[0], i.registered))
+	if err != nil {
+		return err
+	}
+	path := i.r.descriptionPath(i.app, d.Revision)
+	if i.shared == nil || i.shared.path != path {
+		if i.shared != nil {
+			i.shared.stop()
+		}
+		i.shared = newNode(i.r, path, false, i.wake)
+		i.shared.holds = func(data []byte) bool { // another version of Ferry may write it in another way
+			there, err := parseDescription(data)
+			return err == nil && there.Revision == d.Revision && len(there.Services) == len(d.Services)
+		}
+	}
+	i.shared.data, i.own.data, i.described = text, own, b.String()
+	return nil
+}
+
+// changed implements content. It is asked by the goroutine that proves.
+func (i *instance) changed() bool {
+	if i.own.changed() || i.shared != nil && i.shared.changed() {
+		return true
+	}
+	for _, m := range i.mappings {
+		if m.changed() {
+			return true
+		}
+	}
+	return false
+}
+
+// remove implements content. The description and the mappings stay: other processes may live by them.
+func (i *instance) remove(ctx context.Context) error { return i.own.remove(ctx) }
+
+// stop implements content.
+func (i *instance) stop() {
+	i.own.stop()
+	if i.shared != nil {
+		i.shared.stop()
+	}
+	for _, m := range i.mappings {
+		m.stop()
+	}
+}
+
+// descriptionPath is the node of a description.
+func (r *Registry) descriptionPath(app, revision string) string {
+	return r.root + "/metadata/" + app + "/" + revision
+}
