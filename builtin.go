@@ -40,7 +40,7 @@ func Builtin() *Extensions {
 	x.addFilters()
 	x.addStores()
 	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{}, cluster.MockParams{}, cluster.TagParams{},
-		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, monitor.ReporterParams{}} {
+		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, scopeParams{}, monitor.ReporterParams{}} {
 		x.Declare(sample)
 	}
 	return x
@@ -79,6 +79,7 @@ func (x *Extensions) addProtocols() {
 			ClientTransport: clientTransport, ServerTransport: serverTransport(e)}), nil
 	})
 	local := inproc.New()
+	x.local = local
 	add(&x.Protocols, "inproc", inproc.Params{}, func(extension.Env, *url.URL) (protocol.Protocol, error) { return kept{local}, nil })
 }
 

@@ -178,8 +178,11 @@ func (c *Client) consumerURL(r *running, i *protocol.Interface, options []Option
 
 // places are where a reference looks: the option url stands in for the client's registries.
 func (c *Client) places(options []Option) ([]*url.URL, error) {
-	direct := apply(&url.URL{}, c.Options, options).Param("url")
+	own := apply(&url.URL{}, c.Options, options)
+	direct := own.Param("url")
 	switch {
+	case own.Param("scope") == "local" || own.Param("injvm") == "true":
+		return []*url.URL{url.MustParse("static://127.0.0.1?protocol=inproc")}, nil
 	case direct != "":
 		u, err := url.Parse(direct)
 		if err != nil {
@@ -282,7 +285,8 @@ type Generic struct {
 
 // Generic refers to a service of which only the name is known.
 func (c *Client) Generic(service string, options ...Option) (*Generic, error) {
-	ref, err := c.Refer(&protocol.Interface{Name: service}, options...)
+	// As in Dubbo generic calls do not stay in the process, unless the user says so: the conversions are the wire's.
+	ref, err := c.Refer(&protocol.Interface{Name: service}, append([]Option{{"scope", "remote"}}, options...)...)
 	if err != nil {
 		return nil, err
 	}

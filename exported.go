@@ -26,7 +26,8 @@ type exported struct {
 	params  serverParams
 	impl    protocol.Invoker
 	chain   atomic.Pointer[chain]
-	rules   *selfRules // nil without a registry
+	rules   *selfRules        // nil without a registry
+	local   protocol.Exporter // inside the process; nil when it is not there
 
 	mu      sync.Mutex // guards what the entries hold
 	entries []*entry
@@ -58,6 +59,19 @@ func (r *running) envOf(places []*url.URL) extension.Env {
 // Invoke implements protocol.Invoker.
 func (e *exported) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	return e.chain.Load().Invoke(ctx, c)
+}
+
+// Close takes the service off the air everywhere.
+func (e *exported) Close(ctx context.Context) error {
+	if e.local == nil {
+		return e.Exporter.Close(ctx)
+	}
+	var inside error
+	var closing sync.WaitGroup
+	closing.Go(func() { inside = e.local.Close(ctx) })
+	err := e.Exporter.Close(ctx)
+	closing.Wait()
+	return errors.Join(err, inside)
 }
 
 // filter puts the filters that u asks for around the service. Calls that are in the old ones finish there. When nothing

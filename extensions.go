@@ -7,13 +7,15 @@ import (
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/protocol/inproc"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/serialize"
 	"github.com/ferryrpc/ferry/transport"
 )
 
 // Extensions are all implementations that the URLs of a Client or Server choose among, by name. Add your own before the
-// first Refer or Export. A Client and a Server may share one: they then reach each other by inproc.
+// first Refer or Export. A Client and a Server may share one: they are one application then, and a service that both have
+// is called inside the process (see scopeParams).
 type Extensions struct {
 	Protocols   extension.Point[protocol.Protocol]    // by the scheme of a provider's URL
 	Registries  extension.Point[registry.Registry]    // by the scheme of the registry's URL
@@ -38,7 +40,8 @@ type Extensions struct {
 	// Monitor counts calls.
 	Monitor *monitor.Counters
 
-	params []any // samples of tagged structs that belong to no named implementation
+	local  *inproc.Protocol // nil in a set that Builtin did not make
+	params []any            // samples of tagged structs that belong to no named implementation
 }
 
 // Declare makes the tagged parameters of a struct known, for an extension that reads more than its own Params sample shows.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry/cluster"
@@ -23,6 +24,8 @@ type governance struct {
 	src *source
 	r   *running
 	own *url.URL // the consumer's own parameters, without overrides
+
+	overrides atomic.Pointer[func(*url.URL) *url.URL] // all that are in force; nil for none
 
 	mu      sync.Mutex // guards the following; held while the directory is told, so that changes arrive in order
 	entries *entries   // URLs of the lists
@@ -236,6 +239,10 @@ func (g *governance) apply(parameters bool) {
 		if err := g.src.reconfigure(configure(g.own)); err != nil { // each rule was tried alone, but not all together
 			g.report("overrides together", err)
 		}
+		g.overrides.Store(&configure)
+		if l := g.src.local; l != nil {
+			l.stale.Store(true)
+		}
 		g.src.directory.Configure(func(merged *url.URL) *url.URL {
 			return withoutMock(configure(merged)) // only the consumer's own counts
 		})
@@ -243,6 +250,15 @@ func (g *governance) apply(parameters bool) {
 	if err := g.route(); err != nil {
 		g.report("routes", err)
 	}
+}
+
+// merged returns the parameters with a provider, overrides included.
+func (g *governance) merged(provider *url.URL) *url.URL {
+	u := cluster.Merge(g.own, provider)
+	if f := g.overrides.Load(); f != nil {
+		u = (*f)(u)
+	}
+	return withoutMock(u)
 }
 
 func withoutMock(u *url.URL) *url.URL {

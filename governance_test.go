@@ -194,7 +194,7 @@ func inTown(t *testing.T, o office, registry string, x *ferry.Extensions, option
 		w.at[who], w.servers[who] = s.URLs()[0].Address(), s
 	}
 	c := &ferry.Client{Registry: registry, Extensions: x, Options: []ferry.Option{ferry.Group(w.group), ferry.Param("application", w.app),
-		ferry.Cluster("failfast"), ferry.Timeout(patience)}}
+		ferry.Param("scope", "remote"), ferry.Cluster("failfast"), ferry.Timeout(patience)}}
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	var err error
 	w.client, err = fill(c, options...)

@@ -46,7 +46,7 @@ func (s *source) rejoin(u *url.URL) error {
 		s.joined.Store(s.retired[i])
 		s.retired = slices.Delete(s.retired, i, i+1)
 	} else {
-		in, err := s.newCluster(u)
+		in, err := s.newCluster(u, s.directory)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,8 @@ func (s *source) rejoin(u *url.URL) error {
 	return nil
 }
 
-func (s *source) newCluster(u *url.URL) (protocol.Invoker, error) {
+// newCluster makes the cluster that u names, with its balancer, over a directory.
+func (s *source) newCluster(u *url.URL, d cluster.Directory) (protocol.Invoker, error) {
 	r := s.running
 	fallback, err := r.x.Balancers.Open(r.env, u)
 	if err != nil {
@@ -81,7 +82,7 @@ func (s *source) newCluster(u *url.URL) (protocol.Invoker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cl.Join(s.directory, balancer), nil
+	return cl.Join(d, balancer), nil
 }
 
 // closeJoined ends the cluster and those before it.

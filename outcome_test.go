@@ -242,23 +242,7 @@ func holdsWhatItSays(t *testing.T, f failing, m mode) {
 		b.ran.Store(0)
 	}
 
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	giveUp := func() { cancel() }
-	b.cancel.Store(&giveUp)
-	if m.below {
-		ctx = protocol.WithServing(ctx, &protocol.Invocation{Attachments: protocol.Attachments{protocol.RetryOfUnknown, "true"}})
-	}
-	if f.begun != nil {
-		var end context.CancelFunc
-		ctx, end = f.begun(ctx)
-		defer end()
-	}
-	invoke := f.call
-	if invoke == nil {
-		invoke = do
-	}
-	err = invoke(&in, ctx, m.idempotent, f.how)
+	err = callOnce(&in, f, m, b)
 	if m.swallowed(f) {
 		require.NoError(t, err)
 		return
@@ -286,6 +270,27 @@ func holdsWhatItSays(t *testing.T, f failing, m mode) {
 	if strings.HasPrefix(m.name, "failover") {
 		require.EqualValues(t, m.attempts(f), e.Attempt, "%v", err)
 	}
+}
+
+// callOnce makes the call.
+func callOnce(in *ledgerClient, f failing, m mode, b *book) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	giveUp := func() { cancel() }
+	b.cancel.Store(&giveUp)
+	if m.below {
+		ctx = protocol.WithServing(ctx, &protocol.Invocation{Attachments: protocol.Attachments{protocol.RetryOfUnknown, "true"}})
+	}
+	if f.begun != nil {
+		var end context.CancelFunc
+		ctx, end = f.begun(ctx)
+		defer end()
+	}
+	invoke := f.call
+	if invoke == nil {
+		invoke = do
+	}
+	return invoke(in, ctx, m.idempotent, f.how)
 }
 
 func options(query string) (out []ferry.Option) {

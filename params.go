@@ -209,7 +209,7 @@ func dubboKeys() []string {
 		"metadata-type", "service-name-mapping", "qos.enable", "qos.port", "qos.accept.foreign.ip", "owner", "organization", "module",
 		"environment", "logger", "monitor", "stub", "local", "cache", "validation", "async", "sent", "callbacks", "onconnect",
 		"ondisconnect", "codec", "dispatcher", "threadpool", "threadname", "corethreads", "alive", "iothreads", "buffer", "charset", "layer",
-		"simplified", "register-mode", "registry-type", "migration.step", "init", "default", "scope", "injvm", "provided-by",
+		"simplified", "register-mode", "registry-type", "migration.step", "init", "default", "provided-by",
 		"remote.application", "delay", "export", "document", "parameters", "executor-management-mode", "file-cache", "stubevent", "reference.filter",
 		"listener", "exporter.listener", "invoker.listener", "merger", "interfaces", "telnet", "contextpath", "optimizer", "extension"}
 }

@@ -27,7 +27,7 @@ type Reference struct {
 
 // refer connects the layers: registries -> filters. See newSource for those of a registry.
 func (c *Client) refer(r *running, i *protocol.Interface, u *url.URL) (*Reference, error) {
-	places, err := c.places([]Option{{"url", u.Param("url")}})
+	places, err := c.places([]Option{{"url", u.Param("url")}, {"scope", u.Param("scope")}, {"injvm", u.Param("injvm")}})
 	if err != nil {
 		return nil, err
 	}

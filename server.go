@@ -137,25 +137,44 @@ func (s *Server) export(r *running, i *protocol.Interface, impl any, options []O
 	if err := u.Decode(&p); err != nil {
 		return err
 	}
-	e, err := s.open(r.envOf(places), r, i, impl, s.providerURL(u, i, p, places), p)
+	var scope scopeParams
+	if err := scope.read(u); err != nil {
+		return err
+	}
+	switch scope.Scope {
+	case "none":
+		return nil
+	case "local":
+		places = nil
+	}
+	e, err := s.open(r.envOf(places), r, i, impl, s.providerURL(u, i, p, places), p, scope)
 	if err != nil {
 		return err
 	}
 	return s.publish(r, places, e, p)
 }
 
-// open puts a service on its port, behind its filters.
-func (s *Server) open(env extension.Env, r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams) (*exported, error) {
+// open puts a service on its port, behind its filters, and makes it known inside the process.
+func (s *Server) open(env extension.Env, r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams, scope scopeParams) (*exported, error) {
 	e := &exported{running: r, env: env, params: p, impl: protocol.Implementation(impl)}
 	if err := e.filter(u); err != nil {
 		return nil, err
+	}
+	service := &protocol.Service{Interface: i, Invoker: e}
+	if scope.Scope == "local" {
+		u = u.WithScheme("inproc")
 	}
 	pr, err := r.protocol(u)
 	if err != nil {
 		return nil, err
 	}
-	e.Exporter, err = pr.Export(&protocol.Service{Interface: i, Invoker: e}, u)
-	return e, err
+	if e.Exporter, err = pr.Export(service, u); err != nil {
+		return nil, err
+	}
+	if u.Scheme() != "inproc" && scope.shares() && r.x.local != nil {
+		e.local = r.x.local.Share(service, e.URL())
+	}
+	return e, nil
 }
 
 // providerURL completes a provider's parameters as Java Dubbo publishes them.
@@ -211,7 +230,7 @@ func (p serverParams) loopback(places []*url.URL) string {
 func private() []string {
 	return []string{"host", "port", "bind.ip", "register", "register.timeout", "check", "protocol", "threads", "queues", "accepts",
 		"connection.executes", "generic.invoke", "cancel.on.disconnect", "service.filter", "filter", "accesslog", "queue", "write.stall",
-		"frame.timeout", "handshake.timeout", "loops", "shutdown",
+		"frame.timeout", "handshake.timeout", "loops", "shutdown", "scope", "injvm",
 		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records"}
 }
 

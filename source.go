@@ -27,6 +27,7 @@ type source struct {
 	texts     *bulletin // nil when the registry has none
 	mock      *cluster.Mock
 	joined    atomic.Pointer[joined]
+	local     *local    // nil when calls never stay inside the process
 	retired   []*joined // guarded by rules.mu
 	directory *cluster.Roster
 	rules     *governance
@@ -42,6 +43,9 @@ func (c *Client) newSource(r *running, i *protocol.Interface, u, place *url.URL)
 		return nil, err
 	}
 	s := &source{client: c, running: r, own: u, place: place, registry: reg, texts: c.bulletin(reg)}
+	if s.local, err = r.newLocal(i, u, s); err != nil {
+		return nil, err
+	}
 	s.rules = newGovernance(s, r, u)
 	if s.directory, err = cluster.NewDirectory(cluster.Config{Env: r.env, Consumer: u, Refer: r.providers(i)}); err != nil {
 		return nil, err
@@ -61,8 +65,9 @@ func (s *source) join() error {
 	if err != nil {
 		return err
 	}
-	in := protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error { return s.joined.Load().Invoke(ctx, c) })
-	if s.mock, err = cluster.NewMock(in, config, s.own); err != nil {
+	if s.mock, err = cluster.NewMock(s.within(protocol.InvokerFunc(func(ctx context.Context, c *protocol.Invocation) error {
+		return s.joined.Load().Invoke(ctx, c)
+	})), config, s.own); err != nil {
 		return err
 	}
 	return s.rules.route()
@@ -78,7 +83,9 @@ func (s *source) begin() error {
 
 // ready waits until a provider can be called and the rules are known.
 func (s *source) ready(ctx context.Context) error {
-	if err := s.directory.Ready(ctx); err != nil {
+	if inside := s.local != nil && s.local.find() != nil; inside {
+		// called without the registry
+	} else if err := s.directory.Ready(ctx); err != nil {
 		return fmt.Errorf("registry %s://%s: %w", s.place.Scheme(), strings.Join(s.place.Addresses(), ","), err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, longestRules)
@@ -112,6 +119,9 @@ func (s *source) announce() {
 
 // available says whether a provider of this registry can be called now.
 func (s *source) available(c *protocol.Invocation) bool {
+	if s.local != nil && s.local.serves(c) {
+		return true
+	}
 	for _, t := range s.directory.List(c).Targets {
 		if t.Ref.Available() {
 			return true
@@ -129,5 +139,9 @@ func (s *source) close() error {
 	if s.hide != nil && !s.client.closing() {
 		s.hide() // a client that closes closes its registries, which takes everything back
 	}
-	return errors.Join(s.closeJoined(), s.directory.Close())
+	var inside error
+	if s.local != nil {
+		inside = s.local.close()
+	}
+	return errors.Join(s.closeJoined(), inside, s.directory.Close())
 }

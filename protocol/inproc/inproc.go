@@ -8,7 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,33 +28,64 @@ type Params struct {
 
 // Protocol connects what was exported through it with what refers through it. It implements protocol.Protocol.
 type Protocol struct {
-	mu       sync.RWMutex // guards the following
-	services map[string]*exporter
-	running  sync.WaitGroup
+	version atomic.Uint64 // of services
+	running sync.WaitGroup
+
+	mu       sync.RWMutex           // guards the following
+	services map[string][]*exporter // the last one of a service takes its calls
 }
 
 var _ protocol.Protocol = (*Protocol)(nil)
 
 // New makes the protocol.
-func New() *Protocol { return &Protocol{services: map[string]*exporter{}} }
+func New() *Protocol { return &Protocol{services: map[string][]*exporter{}} }
 
 type exporter struct {
 	protocol *Protocol
 	service  *protocol.Service
 	url      *url.URL
+	shared   bool // on the air elsewhere too
 	running  sync.WaitGroup
+	calls    atomic.Int64 // what running counts
 }
 
 // Export implements protocol.Protocol.
 func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.services[u.Service()]; ok {
+	if slices.ContainsFunc(p.services[u.Service()], func(e *exporter) bool { return !e.shared }) {
 		return nil, fmt.Errorf("inproc: %s is exported already", u.Service())
 	}
-	e := &exporter{protocol: p, service: s, url: u}
-	p.services[u.Service()] = e
-	return e, nil
+	return p.addLocked(&exporter{protocol: p, service: s, url: u}), nil
+}
+
+// Share makes a service that is exported by another protocol reachable inside the process as well. Several servers of one
+// process may share the same service; calls go to the one that came last.
+func (p *Protocol) Share(s *protocol.Service, u *url.URL) protocol.Exporter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addLocked(&exporter{protocol: p, service: s, url: u, shared: true})
+}
+
+func (p *Protocol) addLocked(e *exporter) *exporter {
+	p.services[e.url.Service()] = append(p.services[e.url.Service()], e)
+	p.version.Add(1)
+	return e
+}
+
+// Version changes whenever a service comes or goes.
+func (p *Protocol) Version() uint64 { return p.version.Load() }
+
+// Match returns the URL of a service here that match accepts, or nil.
+func (p *Protocol) Match(match func(*url.URL) bool) *url.URL {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, key := range slices.Sorted(maps.Keys(p.services)) {
+		if list := p.services[key]; match(list[len(list)-1].url) {
+			return list[len(list)-1].url
+		}
+	}
+	return nil
 }
 
 // Has says whether a service is exported here.
@@ -61,22 +94,31 @@ func (p *Protocol) Has(service string) bool { return p.find(service) != nil }
 func (p *Protocol) find(service string) *exporter {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.services[service]
+	return p.lastLocked(service)
+}
+
+func (p *Protocol) lastLocked(service string) *exporter {
+	if list := p.services[service]; len(list) > 0 {
+		return list[len(list)-1]
+	}
+	return nil
 }
 
 // begin finds a service and counts a call on it, so that nobody who closes it misses the call.
 func (p *Protocol) begin(service string) *exporter {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	e := p.services[service]
+	e := p.lastLocked(service)
 	if e != nil {
 		e.running.Add(1)
+		e.calls.Add(1)
 		p.running.Add(1)
 	}
 	return e
 }
 
 func (e *exporter) end() {
+	e.calls.Add(-1)
 	e.running.Done()
 	e.protocol.running.Done()
 }
@@ -87,10 +129,11 @@ func (e *exporter) URL() *url.URL { return e.url }
 // Close implements protocol.Exporter.
 func (e *exporter) Close(ctx context.Context) error {
 	e.protocol.mu.Lock()
-	if e.protocol.services[e.url.Service()] == e {
-		delete(e.protocol.services, e.url.Service())
-	}
+	e.protocol.dropLocked(e)
 	e.protocol.mu.Unlock()
+	if e.calls.Load() == 0 { // and none begins any more
+		return nil
+	}
 	done := make(chan struct{})
 	go func() { e.running.Wait(); close(done) }()
 	select {
@@ -101,10 +144,24 @@ func (e *exporter) Close(ctx context.Context) error {
 	}
 }
 
+func (p *Protocol) dropLocked(e *exporter) {
+	key := e.url.Service()
+	list := p.services[key]
+	i := slices.Index(list, e)
+	if i < 0 {
+		return
+	}
+	if p.services[key] = slices.Delete(slices.Clone(list), i, i+1); len(list) == 1 {
+		delete(p.services, key)
+	}
+	p.version.Add(1)
+}
+
 // Close implements protocol.Protocol; it waits for running handlers.
 func (p *Protocol) Close() error {
 	p.mu.Lock()
-	p.services = map[string]*exporter{}
+	p.services = map[string][]*exporter{}
+	p.version.Add(1)
 	p.mu.Unlock()
 	p.running.Wait()
 	return nil
