@@ -117,6 +117,10 @@ func TestProtectedParametersAreLeftOut(t *testing.T) {
 	for _, free := range []string{"timeout", "sayHello.timeout", "weight", "disabled", "mock", "loadbalance", "cluster", "retries", "sticky", "dubbo.tag", "actives", "hash.nodes"} {
 		require.False(t, Protected(free), free)
 	}
+	for _, held := range []string{"idempotent", "idempotent.policy", "sayHello.idempotent.ttl", "validation", "sayHello.validation", "scope", "injvm", "cache",
+		"registry.zone", "threads", "accesslog", "service.filter"} {
+		require.True(t, Protected(held), held)
+	}
 }
 
 func TestVersion3Match(t *testing.T) {
