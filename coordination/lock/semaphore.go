@@ -229,7 +229,7 @@ func (s *Semaphore) admit(ctx context.Context, gate *Lease, n int, wait bool) ([
 // free says whether n permits are there. w is told when that may have changed.
 func (s *Semaphore) free(ctx context.Context, w *zk.Watch, n int) (bool, error) {
 	data, _, err := s.c.zk.Get(ctx, s.path, w)
-	if err == nil {
+	if err == nil || errors.Is(err, zk.ErrNoNode) { // the servers may take an empty container away at any time
 		err = s.compare(data)
 	}
 	if err != nil {
