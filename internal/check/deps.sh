@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what the tests start: Debian's ZooKeeper, Redis and PostgreSQL, a JDK and Maven. Does nothing when they are there.
+# Installs what the tests start: Debian's ZooKeeper and Curator, Redis and PostgreSQL, a JDK and Maven. Does nothing when they are there.
 set -euo pipefail
 
 missing=()
 [ -f /usr/share/java/zookeeper.jar ] || missing+=(zookeeper)
 [ -f /usr/share/java/netty-codec.jar ] || missing+=(libnetty-java)
+[ -f /usr/share/java/curator-recipes.jar ] || missing+=(libcurator-recipes-java)
 command -v javac >/dev/null || missing+=(default-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v redis-server >/dev/null || missing+=(redis-server)
