@@ -141,6 +141,7 @@ func TestCurator(t *testing.T) {
 		t.Run("read and write", func(t *testing.T) { curatorReadWrite(t, c, j) })
 		t.Run("downgrade", func(t *testing.T) { curatorDowngrade(t, c, j) })
 		t.Run("semaphore", func(t *testing.T) { curatorSemaphore(t, c, j) })
+		t.Run("revocation", func(t *testing.T) { curatorRevokes(t, c, j) })
 		t.Run("leader", func(t *testing.T) { curatorLeader(t, c, j) })
 		t.Run("count", func(t *testing.T) { curatorCount(t, c, open(t, z.Addr(), 10*time.Second), j) })
 		t.Run("killed", func(t *testing.T) {
@@ -279,6 +280,21 @@ func curatorSemaphore(t *testing.T, c *Client, j *curator) {
 	unlock(t, second)
 	j.do(t, "two", "released", "release semaphore %s", path)
 	line(t, c, path+"/leases", 0)
+}
+
+// curatorRevokes lets each side ask the other for its lock.
+func curatorRevokes(t *testing.T, c *Client, j *curator) {
+	path := newPath()
+	ours := locked(t, mutex(t, c, path))
+	j.do(t, "asker", "revoked", "revoke node %s", ours.Path())
+	<-ours.Revoked()
+	unlock(t, ours)
+	j.do(t, "one", "acquired", "acquire mutex %s 10000", path)
+	people, err := mutex(t, c, path).Participants(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, c.Revoke(t.Context(), people[0].Path))
+	j.says(t, "one", "asked")
+	j.do(t, "one", "released", "release mutex %s", path)
 }
 
 // curatorLeader lets Curator's LeaderSelector stand in the line that package leader stands in.

@@ -14,6 +14,8 @@ import (
 	"github.com/ferryrpc/ferry/zkembed"
 )
 
+// Whatever request or answer is lost while the lock is acquired or released, in the end there is a lease or an error, no
+// node is left, and the next one gets the lock.
 func TestFaultsLeaveNoNode(t *testing.T) {
 	t.Parallel()
 	z := embedded(t)
@@ -155,6 +157,8 @@ func TestPolicies(t *testing.T) {
 	unlock(t, locked(t, short))
 }
 
+// overtaken lets a holder fall into a black hole and returns when his context ended, if it did, and when another one got
+// the lock.
 func overtaken(t *testing.T, addr string, deadlineOff bool) (ended, granted time.Time) {
 	h := &hole{}
 	a, b := openVia(t, addr, time.Second, h), open(t, addr, 10*time.Second)
@@ -189,6 +193,7 @@ func TestLeaseEndsBeforeAnotherIsGranted(t *testing.T) {
 	})
 }
 
+// The test above can fail: without the deadline the holder still believes when another one is granted.
 func TestLeaseWithoutDeadlineOverlaps(t *testing.T) {
 	t.Parallel()
 	ended, _ := overtaken(t, embedded(t).Addr(), true)

@@ -34,6 +34,8 @@ type hold struct {
 	fence   Fence
 	watch   *zk.Watch
 	moved   chan struct{} // has an element when the node has to be looked at, before the grant
+	revoked chan struct{} // closed when somebody asked for the lock; see Revoke
+	asked   sync.Once     // closes revoked
 
 	ctx    context.Context // ends when the hold is over
 	cancel context.CancelCauseFunc
@@ -50,7 +52,7 @@ type hold struct {
 
 func (c *Client) newHold(gen *zk.Generation, life Incarnation, r request) *hold {
 	h := &hold{c: c, gen: gen, policy: r.policy, owner: r.owner, fence: Fence{Incarnation: life},
-		moved: make(chan struct{}, 1), leases: map[*Lease]struct{}{}}
+		moved: make(chan struct{}, 1), revoked: make(chan struct{}), leases: map[*Lease]struct{}{}}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	h.watch = zk.NewWatch(h.fire)
 	return h
@@ -90,7 +92,17 @@ func (h *hold) look(ctx context.Context) error {
 	if h.fence.Token == 0 {
 		h.fence.Token = stat.Created
 	}
-	return nil
+	if stat.Version == 0 { // nobody has written to it
+		return nil
+	}
+	data, _, err := h.c.zk.Get(ctx, h.path, nil)
+	if err == nil && string(data) == revocation {
+		h.asked.Do(func() { close(h.revoked) })
+	}
+	if errors.Is(err, zk.ErrNoNode) {
+		return errGone
+	}
+	return err
 }
 
 // lookAgain follows an event of a hold that was granted.

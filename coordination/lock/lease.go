@@ -51,6 +51,10 @@ func (l *Lease) Held() bool { return l.ctx.Err() == nil && l.h.alive() }
 // same lock have the same.
 func (l *Lease) Fence() Fence { return l.h.fence }
 
+// Revoked is closed when somebody asked for the lock, by Client.Revoke or Curator's Revoker. Nothing is taken away: who can
+// do without the lock unlocks it.
+func (l *Lease) Revoked() <-chan struct{} { return l.h.revoked }
+
 // Path returns the node that stands for the lease in ZooKeeper.
 func (l *Lease) Path() string { return l.h.path }
 

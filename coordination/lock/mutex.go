@@ -1,9 +1,12 @@
 package lock
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ferryrpc/ferry/internal/zk"
 )
@@ -11,7 +14,7 @@ import (
 // Options are what a lock may be told. The zero value works.
 type Options struct {
 	Policy Policy
-	Data   []byte // kept in the node while contending and holding, for Participants; it must not be changed afterwards
+	Data   []byte // kept in the node while contending and holding, for Participants; it is copied
 }
 
 // A Locker can be acquired.
@@ -42,6 +45,7 @@ func (c *Client) Mutex(path string, o Options) (*Mutex, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Data = bytes.Clone(o.Data)
 	return &Mutex{c, full, o}, nil
 }
 
@@ -122,4 +126,28 @@ func (c *Client) participants(ctx context.Context, dir string) ([]Participant, e
 		out = append(out, Participant{Path: dir + "/" + n.name, Data: data, Token: stat.Created, Shared: n.shared(), Holds: first == ""})
 	}
 	return out, nil
+}
+
+// revocation is what is written into a node to ask for its lock, as Curator's Revoker does.
+const revocation = "__REVOKE__"
+
+// Revoke asks who has the node at a path, which is Participant.Path or Lease.Path, to give the lock up: Lease.Revoked tells
+// him. The node's data is lost by that.
+func (c *Client) Revoke(ctx context.Context, node string) error {
+	ctx, cancel := c.within(ctx)
+	defer cancel()
+	err := checkNode(node)
+	if err == nil {
+		_, err = c.zk.Set(ctx, node, []byte(revocation), zk.AnyVersion)
+	}
+	return c.fault("revoke", node, err)
+}
+
+// checkNode says why a path is none of a contender's node.
+func checkNode(path string) error {
+	i := strings.LastIndexByte(path, '/')
+	if _, ok := parseName(path[i+1:]); !ok || i <= 0 {
+		return fmt.Errorf("%w: it is not a contender's node", ErrPath)
+	}
+	return checkPath(path[:i])
 }

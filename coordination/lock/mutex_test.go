@@ -231,8 +231,6 @@ func TestReentryByOwner(t *testing.T) {
 	require.Empty(t, c.holds)
 }
 
-// Whatever request or answer is lost while the lock is acquired or released, in the end there is a lease or an error, no
-// node is left, and the next one gets the lock.
 func TestNodesOfOthersQueueWithOurs(t *testing.T) {
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		c, curator := open(t, z.Addr(), 10*time.Second), open(t, z.Addr(), 10*time.Second)
@@ -262,7 +260,3 @@ func TestNodesOfOthersQueueWithOurs(t *testing.T) {
 		unlock(t, ours)
 	})
 }
-
-// overtaken lets a holder fall into a black hole and returns when his context ended, if it did, and when another one got
-// the lock.
-// The test above can fail: without the deadline the holder still believes when another one is granted.

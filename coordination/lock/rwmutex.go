@@ -1,6 +1,9 @@
 package lock
 
-import "context"
+import (
+	"bytes"
+	"context"
+)
 
 // An RWMutex has any number of readers or one writer. It is fair: a reader waits for writers that came before it, a writer
 // for everybody. An owner who holds the write lock may take the read lock and then leave the write lock, which nobody gets in
@@ -17,6 +20,7 @@ func (c *Client) RWMutex(path string, o Options) (*RWMutex, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Data = bytes.Clone(o.Data)
 	return &RWMutex{c, full, o}, nil
 }
 

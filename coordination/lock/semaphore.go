@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ func (c *Client) Semaphore(path string, limit int, o Options) (*Semaphore, error
 	if limit < 0 {
 		return nil, c.fault("open", full, fmt.Errorf("%w: %d must not be negative", ErrLimit, limit))
 	}
+	o.Data = bytes.Clone(o.Data)
 	return &Semaphore{c, full, limit, o}, nil
 }
 

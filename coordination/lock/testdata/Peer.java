@@ -16,6 +16,7 @@ import org.apache.curator.framework.recipes.locks.InterProcessMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
+import org.apache.curator.framework.recipes.locks.Revoker;
 import org.apache.curator.retry.ExponentialBackoffRetry;
 
 /**
@@ -24,6 +25,7 @@ import org.apache.curator.retry.ExponentialBackoffRetry;
  *   owner acquire mutex|read|write|semaphore path milliseconds     answers: owner acquired | owner timeout
  *   owner release mutex|read|write|semaphore path                  answers: owner released
  *   owner count mutex|write path file times                        answers: owner counted
+ *   owner revoke node path                                         answers: owner revoked; who holds that node says: owner asked
  *   owner lead selector path                                       answers: owner leads, when it does, and leads until
  *   owner step selector path                                       answers: owner stepped
  *
@@ -71,6 +73,9 @@ public final class Peer {
             case "count":
                 count(owner, kind, path, Paths.get(words[4]), Integer.parseInt(words[5]));
                 return "counted";
+            case "revoke":
+                Revoker.attemptRevoke(client, path);
+                return "revoked";
             case "lead":
                 lead(owner, path).start();
                 return "waits";
@@ -84,7 +89,11 @@ public final class Peer {
 
     private static Object lock(String owner, String kind, String path) {
         if (kind.equals("mutex")) {
-            return things.computeIfAbsent(owner + kind + path, k -> new InterProcessMutex(client, path));
+            return things.computeIfAbsent(owner + kind + path, k -> {
+                InterProcessMutex mutex = new InterProcessMutex(client, path);
+                mutex.makeRevocable(m -> say(owner + " asked"));
+                return mutex;
+            });
         }
         InterProcessReadWriteLock both = (InterProcessReadWriteLock)
                 things.computeIfAbsent(owner + "both" + path, k -> new InterProcessReadWriteLock(client, path));
