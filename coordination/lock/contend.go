@@ -216,7 +216,7 @@ func (c *Client) create(ctx context.Context, gen *zk.Generation, dir, prefix str
 	begun := c.begin(func() {
 		path, err := call(context.Background()) // ends with the generation, the connection or the session's client
 		mine := settled.CompareAndSwap(false, true)
-		if !mine && err == nil || err != nil && !refused(err) {
+		if (!mine && err == nil || err != nil && !refused(err)) && !c.sweepOff {
 			c.zk.SweepNamed(dir, prefix)
 		}
 		if mine {

@@ -67,6 +67,29 @@ func TestFaultsLeaveNoNode(t *testing.T) {
 	}
 }
 
+// The test above can fail: without the sweeper a node whose answer was lost stays, and its own maker waits for it.
+func TestWithoutTheSweeperANodeStays(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	c, other := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
+	unlock(t, locked(t, mutex(t, c, newPath())))
+	c.sweepOff = true
+	path := newPath()
+	first := locked(t, mutex(t, other, path))
+	faulty(z, zkembed.OpCreate, path+"/", 1, zkembed.Fault{DropAfter: true})
+	waiting := locking(within(t, 10*time.Second), mutex(t, c, path).Lock)
+	line(t, other, path, 3)
+	unlock(t, first)
+	orphan := line(t, other, path, 2)
+	require.Empty(t, waiting)
+	for _, name := range orphan {
+		if n, _ := parseName(name); n.number == 1 {
+			require.NoError(t, other.zk.Delete(t.Context(), path+"/"+name, zk.AnyVersion))
+		}
+	}
+	unlock(t, got(t, waiting))
+}
+
 func TestCancelledWaitersLeaveNoNode(t *testing.T) {
 	t.Parallel()
 	z := embedded(t)

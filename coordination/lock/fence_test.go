@@ -50,6 +50,7 @@ func TestFencesAndGate(t *testing.T) {
 	for range 3 {
 		l := locked(t, m)
 		fences = append(fences, l.Fence())
+		require.Zero(t, l.h.node.number, "numbers would be no fences: they begin anew")
 		unlock(t, l)
 		line(t, c, m.Path(), 0)
 		require.Eventually(t, func() bool { // the servers have taken the container away: numbers begin anew, tokens do not

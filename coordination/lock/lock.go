@@ -102,8 +102,9 @@ type Client struct {
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc
 
-	// deadlineOff keeps leases alive when their generation ends. Only the negative control of the tests sets it.
-	deadlineOff bool
+	// Only the negative controls of the tests set these: leases stay alive when their generation ends, and nodes of unknown
+	// outcome are left where they are.
+	deadlineOff, sweepOff bool
 
 	mu     sync.Mutex // guards the following
 	closed bool

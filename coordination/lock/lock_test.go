@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,7 +15,6 @@ import (
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/internal/zk"
 	"github.com/ferryrpc/ferry/internal/zktest"
-	"github.com/ferryrpc/ferry/url"
 	"github.com/ferryrpc/ferry/zkembed"
 )
 
@@ -52,17 +49,6 @@ func open(t testing.TB, addr string, session time.Duration) *Client {
 	c, err := Open(extension.Env{}, fmt.Sprintf("zookeeper://%s?session=%d", addr, session.Milliseconds()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	return c
-}
-
-// openVia opens a client whose connections go through a hole.
-func openVia(t testing.TB, addr string, session time.Duration, h *hole) *Client {
-	t.Helper()
-	c, err := New(extension.Env{}, url.MustParse("zookeeper://"+addr))
-	require.NoError(t, err)
-	require.NoError(t, c.release())
-	require.NoError(t, c.open(nil, zk.Config{Addresses: []string{addr}, SessionTimeout: session, Dial: h.dial}))
-	t.Cleanup(func() { h.fill(); require.NoError(t, c.Close()) })
 	return c
 }
 
@@ -143,82 +129,6 @@ func faulty(z *zkembed.Server, op zkembed.Op, under string, n int32, f zkembed.F
 		return zkembed.Fault{}
 	})
 	return left
-}
-
-// A hole is a network in which packets vanish while it is open, in both directions, without anybody being told.
-type hole struct {
-	mu     sync.Mutex
-	closed chan struct{} // nil: packets pass
-}
-
-func (h *hole) dig() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = make(chan struct{})
-}
-
-func (h *hole) fill() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed != nil {
-		close(h.closed)
-		h.closed = nil
-	}
-}
-
-func (h *hole) state() chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.closed
-}
-
-func (h *hole) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if closed := h.state(); closed != nil {
-		select {
-		case <-closed:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return &holeConn{Conn: conn, h: h, over: make(chan struct{})}, nil
-}
-
-type holeConn struct {
-	net.Conn
-	h    *hole
-	once sync.Once
-	over chan struct{}
-	lost atomic.Bool
-}
-
-func (c *holeConn) Write(p []byte) (int, error) {
-	if c.h.state() != nil || c.lost.Load() { // a stream with a gap does not go on
-		c.lost.Store(true)
-		return len(p), nil
-	}
-	return c.Conn.Write(p)
-}
-
-func (c *holeConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if closed := c.h.state(); closed != nil && err == nil {
-		c.lost.Store(true)
-		select {
-		case <-closed:
-		case <-c.over:
-		}
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-func (c *holeConn) Close() error {
-	c.once.Do(func() { close(c.over) })
-	return c.Conn.Close()
 }
 
 func TestBadInput(t *testing.T) {
