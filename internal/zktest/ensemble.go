@@ -51,6 +51,29 @@ func (e *Ensemble) Leader(t testing.TB) *Server {
 	return nil
 }
 
+// Stop ends all servers. Their data stay.
+func (e *Ensemble) Stop(t testing.TB) {
+	t.Helper()
+	if err := e.end(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Start runs all stopped servers again, with their data or as an empty ensemble, and waits until they serve.
+func (e *Ensemble) Start(t testing.TB, keep bool) {
+	t.Helper()
+	for _, s := range e.Servers {
+		if err := s.start(keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range e.Servers {
+		if err := s.ready(time.Now().Add(startLimit)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // launchEnsemble returns the servers it started even if it fails, so that they can be ended.
 func launchEnsemble(dir string, o Options) (*Ensemble, error) {
 	e := &Ensemble{}
