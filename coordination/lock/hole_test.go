@@ -25,6 +25,7 @@ func openVia(t testing.TB, addr string, session time.Duration, h *hole) *Client 
 	require.NoError(t, err)
 	require.NoError(t, c.release())
 	require.NoError(t, c.open(nil, zk.Config{Addresses: []string{addr}, SessionTimeout: session, Dial: h.dial}))
+	c.lax = c.zk.Strict()
 	t.Cleanup(func() { h.fill(); require.NoError(t, c.Close()) })
 	return c
 }

@@ -96,6 +96,7 @@ const (
 type Client struct {
 	zk       *zk.Client
 	release  func() error
+	lax      func() // ends the strict proofs of life
 	prefix   string // of every path; "" or "/…"
 	expected string // the only incarnation that is accepted; "" for any
 
@@ -158,6 +159,7 @@ func New(e extension.Env, u *url.URL) (*Client, error) {
 		return nil, err
 	}
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	c.lax = c.zk.Strict()
 	return c, nil
 }
 
@@ -221,6 +223,7 @@ func (c *Client) Close() error {
 	case <-over:
 	case <-ctx.Done(): // a create without an answer; it ends with the connection
 	}
+	c.lax()
 	return c.release()
 }
 

@@ -34,6 +34,7 @@ const (
 	opGetData         = 4
 	opSetData         = 5
 	opSync            = 9
+	opPing            = 11
 	opGetChildren     = 12
 	opCheck           = 13
 	opMulti           = 14

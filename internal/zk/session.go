@@ -24,11 +24,14 @@ func (g *Generation) ID() int64 { return g.id }
 func (g *Generation) Context() context.Context { return g.ctx }
 
 // Alive says whether the generation lasts at this moment. Unlike Context it does not depend on a timer having fired, so
-// it is right also in a process that was stopped. It costs two atomic loads and the time.
-func (g *Generation) Alive() bool { return g.ctx.Err() == nil && time.Now().Before(g.c.deadline()) }
+// it is right also in a process that was stopped. It costs a few atomic loads and the time.
+func (g *Generation) Alive() bool { return g.ctx.Err() == nil && g.c.left(time.Now()) > 0 }
 
 // Deadline returns the time until which the generation is proved to last; each answered request moves it.
-func (g *Generation) Deadline() time.Time { return g.c.deadline() }
+func (g *Generation) Deadline() time.Time {
+	now := time.Now()
+	return now.Add(g.c.left(now))
+}
 
 // Session returns the generation that is alive now and waits for one until ctx ends.
 func (c *Client) Session(ctx context.Context) (*Generation, error) {
@@ -43,21 +46,69 @@ func (c *Client) Session(ctx context.Context) (*Generation, error) {
 	return g, nil
 }
 
+// Strict makes only what the ensemble's leader answered a proof of life, and asks it for one every twelfth of the timeout, until
+// release is called. Followers answer pings and reads by themselves, also one that has lost its leader and does not know it
+// yet, while the leader may end the session. Who only wants to be seen by others need not care; who holds a lock must.
+func (c *Client) Strict() (release func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return cancel
+	}
+	c.strict.Add(1)
+	c.wg.Go(func() {
+		defer c.strict.Add(-1)
+		for ctx.Err() == nil {
+			grant := c.SessionTimeout()
+			began := time.Now()
+			patience, stop := context.WithTimeout(ctx, grant/3)
+			_ = c.Sync(patience, "/") // its answer is the proof
+			stop()
+			select {
+			case <-time.After(max(grant/12-time.Since(began), grant/100)):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return cancel
+}
+
+// proves says whether the answer to a request of that type is a proof of life.
+func (c *Client) proves(op int32, code uint32) bool {
+	const expired, moved = 0xffffff90, 0xffffff8a // -112 and -118: not on this connection, and perhaps not at all
+	if code == expired || code == moved {
+		return false
+	}
+	switch op {
+	case opPing, opExists, opGetData, opGetChildren:
+		return c.strict.Load() == 0
+	}
+	return true
+}
+
 // prove notes that the servers have answered a request that left at t: they count the session's timeout from its
 // arrival, which was later.
 func (c *Client) prove(t time.Time) {
 	for v := int64(t.Sub(c.base)); ; {
 		old := c.proven.Load()
-		if v <= old || c.proven.CompareAndSwap(old, v) {
+		if v <= old {
+			return
+		}
+		if c.proven.CompareAndSwap(old, v) {
+			c.ahead.Store(t.UnixNano() - v)
 			return
 		}
 	}
 }
 
-// deadline is when the lease ends: a sixth of the timeout before a server could expire the session.
-func (c *Client) deadline() time.Time {
-	grant := time.Duration(c.grant.Load())
-	return c.base.Add(time.Duration(c.proven.Load()) + grant - grant/6)
+// left is how long the lease lasts from now: until a sixth of the timeout before a server could expire the session. The time
+// since the last proof is the larger one by two clocks, since the monotonic one stands still while a machine sleeps. A wall
+// clock that is set ahead therefore ends leases early; one that is set back changes nothing.
+func (c *Client) left(now time.Time) time.Duration {
+	grant, mono := c.grant.Load(), int64(now.Sub(c.base))
+	jump := max(now.UnixNano()-mono-c.ahead.Load(), 0)
+	return time.Duration(c.proven.Load() + grant - grant/6 - mono - jump)
 }
 
 // enterLocked makes the generation of the link's session if the last one is over. c.mu must be held.
@@ -88,7 +139,7 @@ func (c *Client) watchdog() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		left := time.Until(c.deadline())
+		left := c.left(time.Now())
 		c.mu.Lock()
 		alive, linked, changed := c.gen != nil && c.gen.ctx.Err() == nil, c.link != nil, c.changed
 		switch {
@@ -104,8 +155,8 @@ func (c *Client) watchdog() {
 		c.mu.Unlock()
 		var tick <-chan time.Time
 		switch {
-		case alive:
-			timer.Reset(time.Until(c.deadline()))
+		case alive: // not later than a machine that slept should learn of it
+			timer.Reset(min(c.left(time.Now()), time.Duration(c.grant.Load())/12))
 			tick = timer.C
 		case linked: // only replies can bring the generation back, and they make no event
 			timer.Reset(time.Duration(c.grant.Load()) / 20)

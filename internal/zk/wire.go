@@ -128,7 +128,7 @@ func (w *wire) receive() error {
 	var sent request
 	w.mu.Lock()
 	if xid == xidPing && len(w.pings) > 0 {
-		sent.at, w.pings = w.pings[0], w.pings[1:]
+		sent.at, sent.op, w.pings = w.pings[0], opPing, w.pings[1:]
 	} else {
 		sent = w.sent[xid]
 		delete(w.sent, xid)
@@ -140,7 +140,7 @@ func (w *wire) receive() error {
 	if code == 0 && !readable(sent.op, body) {
 		return fmt.Errorf("%w: %d bytes in answer to request type %d", errFrame, len(body), sent.op)
 	}
-	if !sent.at.IsZero() {
+	if !sent.at.IsZero() && w.l.c.proves(sent.op, code) {
 		w.l.c.prove(sent.at) // the session's timer was started again after that
 	}
 	if xid >= 0 && zxid > w.l.zxid.Load() { // no other goroutine stores

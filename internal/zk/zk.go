@@ -107,7 +107,9 @@ type Client struct {
 	cfg    Config
 	base   time.Time    // lease times count from here, by the monotonic clock
 	proven atomic.Int64 // when the last answered request left, as ns since base
+	ahead  atomic.Int64 // of the monotonic clock: the wall clock when that request left, ns
 	grant  atomic.Int64 // session timeout granted, ns
+	strict atomic.Int32 // users to whom only the leader's answers are proofs; see Strict
 
 	ctx  context.Context // ends with Close
 	stop context.CancelCauseFunc

@@ -16,7 +16,12 @@ type Ensemble struct {
 // StartEnsemble runs three servers until the test ends. It returns when a leader is elected and all three serve (about 2 s).
 func StartEnsemble(t testing.TB, o Options) *Ensemble {
 	t.Helper()
-	e, err := launchEnsemble(t.TempDir(), o.withDefaults())
+	return startEnsemble(t, o, nil)
+}
+
+func startEnsemble(t testing.TB, o Options, between func(peer string) string) *Ensemble {
+	t.Helper()
+	e, err := launchEnsemble(t.TempDir(), o.withDefaults(), between)
 	t.Cleanup(func() {
 		if err := e.end(); err != nil {
 			t.Error(err)
@@ -74,13 +79,14 @@ func (e *Ensemble) Start(t testing.TB, keep bool) {
 	}
 }
 
-// launchEnsemble returns the servers it started even if it fails, so that they can be ended.
-func launchEnsemble(dir string, o Options) (*Ensemble, error) {
+// launchEnsemble returns the servers it started even if it fails, so that they can be ended. between, if not nil, is given the
+// address at which each other server takes followers, and returns the one under which the first server knows it.
+func launchEnsemble(dir string, o Options, between func(peer string) string) (*Ensemble, error) {
 	e := &Ensemble{}
 	if err := installed(); err != nil {
 		return e, err
 	}
-	var peers []string
+	var peers, seen []string // seen is what the first server is told
 	for id := 1; id <= 3; id++ {
 		var ports [3]int
 		for i := range ports {
@@ -89,11 +95,20 @@ func launchEnsemble(dir string, o Options) (*Ensemble, error) {
 				return e, err
 			}
 		}
-		peers = append(peers, fmt.Sprintf("server.%d=127.0.0.1:%d:%d", id, ports[0], ports[1]))
+		followers := fmt.Sprintf("127.0.0.1:%d", ports[0])
+		peers = append(peers, fmt.Sprintf("server.%d=%s:%d", id, followers, ports[1]))
+		if between != nil && id > 1 {
+			followers = between(followers)
+		}
+		seen = append(seen, fmt.Sprintf("server.%d=%s:%d", id, followers, ports[1]))
 		e.Servers = append(e.Servers, &Server{o: o, dir: fmt.Sprintf("%s/%d", dir, id), id: id, port: ports[2]})
 	}
 	for _, s := range e.Servers {
-		if err := s.prepare(peers); err != nil {
+		known := peers
+		if s.id == 1 {
+			known = seen
+		}
+		if err := s.prepare(known); err != nil {
 			return e, err
 		}
 		if err := s.run(); err != nil {
