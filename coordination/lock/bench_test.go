@@ -2,6 +2,7 @@ package lock
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ferryrpc/ferry/internal/zk"
 	"github.com/ferryrpc/ferry/internal/zktest"
 )
 
@@ -152,6 +154,82 @@ func BenchmarkDrain(b *testing.B) {
 			}, time.Minute, 20*time.Millisecond)
 			b.StartTimer()
 			unlock(b, l)
+			wg.Wait()
+		}
+	})
+}
+
+// herdLock is the recipe of one ephemeral node that everybody waits for: each release wakes all. It is here to be compared
+// with, and nowhere else: it is not fair, and its cost grows with the square of the waiters.
+type herdLock struct {
+	c    *Client
+	path string
+}
+
+func (h herdLock) lock(ctx context.Context) error {
+	for {
+		gen, err := h.c.zk.Session(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = h.c.zk.Create(ctx, zk.Node{Path: h.path, Session: gen})
+		if !errors.Is(err, zk.ErrNodeExists) {
+			return err
+		}
+		w, events := zk.WatchChan()
+		_, found, err := h.c.zk.Exists(ctx, h.path, w)
+		if err == nil && found {
+			select {
+			case <-events:
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		}
+		w.Stop()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (h herdLock) unlock(ctx context.Context) error { return h.c.zk.Delete(ctx, h.path, zk.AnyVersion) }
+
+// BenchmarkDrainHerd is BenchmarkDrain with the herd's lock.
+func BenchmarkDrainHerd(b *testing.B) {
+	servers(b, func(b *testing.B, addr string) {
+		path := "/herd"
+		clients := make([]*Client, 500)
+		for i := range clients {
+			clients[i] = open(b, addr, 30*time.Second)
+			if _, err := clients[i].zk.Session(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		look := open(b, addr, 30*time.Second)
+		for b.Loop() {
+			b.StopTimer()
+			require.NoError(b, herdLock{look, path}.lock(b.Context()))
+			var wg sync.WaitGroup
+			var begun atomic.Int32
+			for _, c := range clients {
+				wg.Go(func() {
+					h := herdLock{c, path}
+					begun.Add(1)
+					err := h.lock(b.Context())
+					if err == nil {
+						err = h.unlock(b.Context())
+					}
+					if err != nil {
+						b.Error(err)
+					}
+				})
+			}
+			for begun.Load() < int32(len(clients)) {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(200 * time.Millisecond) // until nearly all of them watch
+			b.StartTimer()
+			require.NoError(b, herdLock{look, path}.unlock(b.Context()))
 			wg.Wait()
 		}
 	})

@@ -180,7 +180,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		z := embedded(t)
-		run(t, z.Addr(), 8*time.Second, func(ctx context.Context) {
+		run(t, z.Addr(), 5*time.Second, func(ctx context.Context) {
 			z.Hold(zkembed.Both)
 			pause(ctx, rand.N(2*workerSession))
 			z.Release()
@@ -189,7 +189,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
 		z := zktest.Start(t, zktest.Options{})
-		run(t, z.Addr(), 10*time.Second, func(ctx context.Context) {
+		run(t, z.Addr(), 7*time.Second, func(ctx context.Context) {
 			if rand.N(2) == 0 {
 				z.Kill(t)
 				z.Start(t, true)
@@ -203,7 +203,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("ensemble", func(t *testing.T) {
 		t.Parallel()
 		e := zktest.StartEnsemble(t, zktest.Options{})
-		run(t, e.Addr(), 15*time.Second, func(ctx context.Context) {
+		run(t, e.Addr(), 9*time.Second, func(ctx context.Context) {
 			leader := e.Leader(t)
 			leader.Kill(t)
 			pause(ctx, rand.N(workerSession))
