@@ -3,6 +3,7 @@
 # make gen      write all generated code again
 # make bench    the benchmarks of the packages, and a call from end to end
 # make bench-peers  Ferry and its peers in one run (QUICK=1 takes under five minutes)
+# make bench-locks  locks on three kinds of servers
 # make fuzz     the fuzz targets, FUZZTIME each (default 1m)
 # make vuln     look for known vulnerabilities; needs the network
 
@@ -49,6 +50,11 @@ fuzz:
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./benchmarks/endtoend
+
+# Locks on the embedded server, a single one and an ensemble of three, with the herd for comparison; about two minutes.
+.PHONY: bench-locks
+bench-locks:
+	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench . -benchtime 1s ./coordination/lock
 
 bench-peers:
 	cd benchmarks/peers && go run . $(if $(QUICK),-quick,-readme ../../README.md)
