@@ -2,6 +2,7 @@ package ferry_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -153,4 +154,49 @@ func TestProviderThatIsGone(t *testing.T) {
 	var err error
 	require.Eventually(t, func() bool { _, err = c.Buy(context.Background(), "apple", 1); return err != nil }, patience, time.Millisecond)
 	requireLine(t, err, service, "buy", address)
+}
+
+// A port that speaks something else, announces too much, or ends in the middle of an answer: the call fails at once with one
+// line that says so, and calls to others go on.
+func TestPeerThatSpeaksNoDubbo(t *testing.T) {
+	export(t, "memory://"+t.Name(), "ann")
+	good := refer(t, "memory://"+t.Name())
+	for name, c := range map[string]struct {
+		answer string
+		want   []string
+	}{
+		"bad magic":      {"HTTP/1.1 400 Bad Request\r\n\r\n", []string{"not a frame of this protocol: it begins with 48 54", "unknown"}},
+		"huge length":    {"\xda\xbb\x02\x14\x00\x00\x00\x00\x00\x00\x00\x00\x7f\xff\xff\xff", []string{"a body of 2147483647 bytes is announced, the limit is", "executed"}},
+		"truncated body": {"\xda\xbb\x02\x14\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x40abc", []string{"connection lost", "unknown"}},
+		"nothing":        {"", []string{"connection lost", "unknown"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					head := make([]byte, 16)
+					_, _ = io.ReadFull(conn, head) // a call, or the end of the connection
+					answer := []byte(c.answer)
+					if strings.HasPrefix(c.answer, "\xda\xbb") {
+						copy(answer[4:12], head[4:12])
+					}
+					_, _ = conn.Write(answer)
+					_ = conn.Close()
+				}
+			}()
+			bad := refer(t, "", ferry.Direct("dubbo://"+l.Addr().String()), ferry.Timeout(patience))
+			start := time.Now()
+			_, err = bad.Buy(context.Background(), "apple", 1)
+			requireLine(t, err, append(c.want, service, "buy", l.Addr().String())...)
+			require.Less(t, time.Since(start), patience/2, "at once, not by the timeout")
+			_, err = good.Buy(context.Background(), "apple", 1)
+			require.NoError(t, err)
+		})
+	}
 }
