@@ -199,9 +199,14 @@ func (c *Client) online(ctx context.Context, gen *zk.Generation) error {
 		case <-gen.Context().Done():
 			return context.Cause(gen.Context())
 		case <-ctx.Done():
-			return fmt.Errorf("%w to %s: %w (%w)", zk.ErrDisconnected, c.zk.Addresses(), cmpOr(status.Err, errNotYet), context.Cause(ctx))
+			return c.away(status, context.Cause(ctx))
 		}
 	}
+}
+
+// away is the error of a caller whose time is over while no server can be reached.
+func (c *Client) away(s zk.Status, end error) error {
+	return fmt.Errorf("%w to %s: %w (%w)", zk.ErrDisconnected, c.zk.Addresses(), cmpOr(s.Err, errNotYet), end)
 }
 
 // create makes ephemeral nodes below dir whose names begin with prefix. It returns when ctx ends, but the request goes on:

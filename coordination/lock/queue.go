@@ -89,6 +89,11 @@ func (c *Client) acquire(ctx context.Context, dir, top string, r request) (*Leas
 	defer q.drop()
 	r.owner = ownerOf(ctx)
 	l, err := q.acquire(inner, ctx, r)
+	if end := context.Cause(ctx); end != nil && errors.Is(err, end) && !errors.Is(err, zk.ErrDisconnected) {
+		if s := c.zk.Status(); !s.Connected {
+			err = c.away(s, err)
+		}
+	}
 	if err != nil {
 		return nil, c.fault("acquire", dir, err)
 	}
