@@ -26,6 +26,7 @@ import (
 
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/proxy"
 )
 
 // process holds what all clients and servers of the process have together: one session per ZooKeeper ensemble.
@@ -33,6 +34,22 @@ var process extension.Shared
 
 // Error is the error of a failed call; find it with errors.As.
 type Error = protocol.Error
+
+// A Future is the reply of a call that is under way: Wait waits for it, Then is told of it, Cancel gives the call up. The
+// asynchronous clients of "ferry gen -async" return one, and so may the func fields of proxy.Fill.
+type Future[T any] = proxy.Future[T]
+
+// Go runs f in a goroutine of its own and returns its Future, for instance to begin several calls at once:
+//
+//	hello := ferry.Go(ctx, func(ctx context.Context) (string, error) { return g.SayHello(ctx, "world") })
+func Go[T any](ctx context.Context, f func(context.Context) (T, error)) *Future[T] {
+	return proxy.Go(ctx, f)
+}
+
+// Start begins a call of generated code; c belongs to it.
+func Start[T any](ctx context.Context, in protocol.Invoker, c *protocol.Invocation) *Future[T] {
+	return proxy.Start[T](ctx, in, c)
+}
 
 // WithAttachment returns a context whose calls carry a string pair beside their arguments. Keys that belong to the
 // framework make the call fail.

@@ -55,7 +55,7 @@ func Unary[Req, Res any](in protocol.Invoker, service, method string) (func(cont
 }
 
 // Fill sets each exported func field of the struct that target points to. A field is func(ctx, args…) (reply, error) or
-// func(ctx, args…) error; it calls the method of its name with a lower first letter, or the one that the tag names:
+// func(ctx, args…) error, or func(ctx, args…) *Future[reply], which does not wait; it calls the method of its name with a lower first letter, or the one that the tag names:
 //
 //	SayHello func(ctx context.Context, name string) (string, error) `ferry:"sayHello,idempotent"`
 //

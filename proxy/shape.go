@@ -13,6 +13,7 @@ import (
 type shape struct {
 	args       []reflect.Type
 	reply      reflect.Type // nil for none
+	future     reflect.Type // what a *Future points to; nil when the func waits
 	descriptor string
 	ret        string
 }
@@ -23,10 +24,12 @@ func newShape(t reflect.Type, receiver int) (*shape, error) {
 		return nil, fmt.Errorf("%w: %v does not take a context.Context first", ErrType, t)
 	}
 	out := t.NumOut()
-	if out < 1 || out > 2 || t.Out(out-1) != reflect.TypeFor[error]() {
-		return nil, fmt.Errorf("%w: %v does not return error or (reply, error)", ErrType, t)
-	}
 	s := &shape{ret: "V"}
+	if reply, ok := futureType(t); ok && receiver == 0 {
+		s.reply, s.future = reply, t.Out(0).Elem()
+	} else if out < 1 || out > 2 || t.Out(out-1) != reflect.TypeFor[error]() {
+		return nil, fmt.Errorf("%w: %v does not return error, (reply, error) or a *Future", ErrType, t)
+	}
 	for i := 1; i < n; i++ {
 		s.args = append(s.args, t.In(receiver+i))
 		d, err := Descriptor(t.In(receiver + i))
@@ -36,7 +39,11 @@ func newShape(t reflect.Type, receiver int) (*shape, error) {
 		s.descriptor += d
 	}
 	if out == 2 {
-		s.reply = t.Out(0)
+		if s.reply = t.Out(0); s.reply.Implements(reflect.TypeFor[future]()) {
+			return nil, fmt.Errorf("%w: %v returns a *Future beside an error: the Future has the error", ErrType, t)
+		}
+	}
+	if s.reply != nil {
 		d, err := Descriptor(s.reply)
 		if err != nil {
 			return nil, err
@@ -92,6 +99,12 @@ func (s *shape) caller(in protocol.Invoker, m *protocol.Method) func([]reflect.V
 		args, reply := newRow(s.args...), s.replyRow()
 		for i := range args {
 			args[i].Set(values[i+1])
+		}
+		if s.future != nil {
+			f := reflect.New(s.future)
+			f.Interface().(future).init(m)
+			f.Interface().(future).start(ctx, in, &protocol.Invocation{Method: m, Args: m.Clone(args), Reply: reply})
+			return []reflect.Value{f}
 		}
 		err := in.Invoke(ctx, &protocol.Invocation{Method: m, Args: args, Reply: reply})
 		e := reflect.ValueOf(&err).Elem()

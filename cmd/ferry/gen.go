@@ -19,6 +19,7 @@ func runGen(args []string, out io.Writer) error {
 		fmt.Fprintln(out, "usage: ferry gen [flags] [folder | folder/... | file.go | file.proto ...]")
 		flags.PrintDefaults()
 	}
+	flags.BoolVar(&o.Async, "async", false, "also write <Service>Async, a client whose methods do not wait and return a *ferry.Future")
 	flags.BoolVar(&o.Mock, "mock", false, "also write <service>_mock.go, a skeleton implementation, where there is none")
 	flags.StringVar(&imports, "I", "", "comma-separated `folders` in which imported .proto files are looked for")
 	if err := flags.Parse(args); err != nil {

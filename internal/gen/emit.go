@@ -16,6 +16,9 @@ func emit(p *pkg, f *file, o Options) ([]File, error) {
 	pr := newPrinter(p.types)
 	for _, s := range f.services {
 		emitService(pr, p, s)
+		if o.Async {
+			emitAsync(pr, s)
+		}
 	}
 	for _, c := range f.classes {
 		emitClass(pr, p, c)

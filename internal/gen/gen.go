@@ -31,6 +31,8 @@ type Options struct {
 	Dir string
 	// Mock asks for <service>_mock.go, a skeleton implementation, wherever there is none yet.
 	Mock bool
+	// Async asks for a client of each service whose methods return Futures.
+	Async bool
 	// Note is called with what the user should know although it is no error; nil means nobody wants to.
 	Note func(text string)
 	// Imports are the folders in which imported .proto files are looked for, besides the file's own.

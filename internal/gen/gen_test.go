@@ -33,7 +33,7 @@ func inPackage(t *testing.T, source string) string {
 func TestGolden(t *testing.T) {
 	for _, dir := range []string{"gentest", "testdata/plain", "testdata/settings", "testdata/foreign", "gentest/prototest/chat.proto"} {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			files, err := Generate(Options{}, dir)
+			files, err := Generate(Options{Async: dir == "gentest" || dir == "testdata/settings"}, dir)
 			require.NoError(t, err)
 			if *update {
 				_, err := Write(files)

@@ -2,7 +2,7 @@
 // generator's tests call it over every format, and generate it again to see that nothing changed.
 package gentest
 
-//go:generate go run ../../../cmd/ferry gen .
+//go:generate go run ../../../cmd/ferry gen -async .
 
 import (
 	"context"

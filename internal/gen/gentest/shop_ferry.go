@@ -2640,3 +2640,133 @@ func (a *shopTreeReply) ReadMsgpack(r *msgpack.Reader) error {
 	}
 	return r.Err()
 }
+
+// ShopAsync calls com.example.shop.Shop without waiting: its methods return at once, with a Future of the reply. Arguments belong to the
+// caller again when they do. It is safe for use from any number of goroutines.
+type ShopAsync struct{ in protocol.Invoker }
+
+// AsyncShop returns the asynchronous form of a client, or of any other implementation.
+func AsyncShop(s Shop) ShopAsync {
+	if c, ok := s.(*shopClient); ok {
+		return ShopAsync{c.in}
+	}
+	return ShopAsync{protocol.Implementation(s)}
+}
+
+// Greet begins a call of Greet.
+func (c ShopAsync) Greet(ctx context.Context, a0 string) *ferry.Future[string] {
+	k := takeShopGreetCall()
+	k.args.A0 = a0
+	return ferry.Start[string](ctx, c.in, &k.Invocation)
+}
+
+// Scalars begins a call of Scalars.
+func (c ShopAsync) Scalars(ctx context.Context, a0 bool, a1 int8, a2 int16, a3 int32, a4 int, a5 int64, a6 float32, a7 float64, a8 string) *ferry.Future[*Scalars] {
+	k := takeShopScalarsCall()
+	k.args.A0 = a0
+	k.args.A1 = a1
+	k.args.A2 = a2
+	k.args.A3 = a3
+	k.args.A4 = a4
+	k.args.A5 = a5
+	k.args.A6 = a6
+	k.args.A7 = a7
+	k.args.A8 = a8
+	return ferry.Start[*Scalars](ctx, c.in, &k.Invocation)
+}
+
+// Place begins a call of Place.
+func (c ShopAsync) Place(ctx context.Context, a0 *Order, a1 bool) *ferry.Future[*Order] {
+	k := takeShopPlaceCall()
+	serialize.Copy(&k.args.A0, &a0)
+	k.args.A1 = a1
+	return ferry.Start[*Order](ctx, c.in, &k.Invocation)
+}
+
+// Find begins a call of Find.
+func (c ShopAsync) Find(ctx context.Context, a0 []int64, a1 map[string]string) *ferry.Future[map[string]*Order] {
+	k := takeShopFindCall()
+	serialize.Copy(&k.args.A0, &a0)
+	serialize.Copy(&k.args.A1, &a1)
+	return ferry.Start[map[string]*Order](ctx, c.in, &k.Invocation)
+}
+
+// Echo begins a call of Echo.
+func (c ShopAsync) Echo(ctx context.Context, a0 any) *ferry.Future[any] {
+	k := takeShopEchoCall()
+	serialize.Copy(&k.args.A0, &a0)
+	return ferry.Start[any](ctx, c.in, &k.Invocation)
+}
+
+// Blob begins a call of Blob.
+func (c ShopAsync) Blob(ctx context.Context, a0 []byte, a1 time.Time, a2 *big.Int) *ferry.Future[[]byte] {
+	k := takeShopBlobCall()
+	serialize.Copy(&k.args.A0, &a0)
+	k.args.A1 = a1
+	serialize.Copy(&k.args.A2, &a2)
+	return ferry.Start[[]byte](ctx, c.in, &k.Invocation)
+}
+
+// Matrix begins a call of Matrix.
+func (c ShopAsync) Matrix(ctx context.Context, a0 [][]float64, a1 map[int32][]string, a2 []map[string]User) *ferry.Future[[][]float64] {
+	k := takeShopMatrixCall()
+	serialize.Copy(&k.args.A0, &a0)
+	serialize.Copy(&k.args.A1, &a1)
+	serialize.Copy(&k.args.A2, &a2)
+	return ferry.Start[[][]float64](ctx, c.in, &k.Invocation)
+}
+
+// Optional begins a call of Optional.
+func (c ShopAsync) Optional(ctx context.Context, a0 *int32, a1 *string, a2 *time.Time) *ferry.Future[*bool] {
+	k := takeShopOptionalCall()
+	serialize.Copy(&k.args.A0, &a0)
+	serialize.Copy(&k.args.A1, &a1)
+	serialize.Copy(&k.args.A2, &a2)
+	return ferry.Start[*bool](ctx, c.in, &k.Invocation)
+}
+
+// Exotic begins a call of Exotic.
+func (c ShopAsync) Exotic(ctx context.Context, a0 *Exotic, a1 time.Time, a2 string, a3 []string, a4 int) *ferry.Future[Color] {
+	k := takeShopExoticCall()
+	serialize.Copy(&k.args.A0, &a0)
+	k.args.A1 = a1
+	k.args.A2 = a2
+	serialize.Copy(&k.args.A3, &a3)
+	k.args.A4 = a4
+	return ferry.Start[Color](ctx, c.in, &k.Invocation)
+}
+
+// Log begins a call of Log.
+func (c ShopAsync) Log(ctx context.Context, a0 Event) *ferry.Future[struct{}] {
+	k := takeShopLogCall()
+	serialize.Copy(&k.args.A0, &a0)
+	return ferry.Start[struct{}](ctx, c.in, &k.Invocation)
+}
+
+// Ping begins a call of Ping.
+func (c ShopAsync) Ping(ctx context.Context) *ferry.Future[struct{}] {
+	k := takeShopPingCall()
+	return ferry.Start[struct{}](ctx, c.in, &k.Invocation)
+}
+
+// Cancel begins a call of Cancel.
+func (c ShopAsync) Cancel(ctx context.Context, a0 int64, a1 string) *ferry.Future[struct{}] {
+	k := takeShopCancelCall()
+	k.args.A0 = a0
+	k.args.A1 = a1
+	return ferry.Start[struct{}](ctx, c.in, &k.Invocation)
+}
+
+// CancelAll begins a call of CancelAll.
+func (c ShopAsync) CancelAll(ctx context.Context, a0 []int64) *ferry.Future[int] {
+	k := takeShopCancelAllCall()
+	serialize.Copy(&k.args.A0, &a0)
+	return ferry.Start[int](ctx, c.in, &k.Invocation)
+}
+
+// Tree begins a call of Tree.
+func (c ShopAsync) Tree(ctx context.Context, a0 int) *ferry.Future[*Node] {
+	k := takeShopTreeCall()
+	k.args.A0 = a0
+	return ferry.Start[*Node](ctx, c.in, &k.Invocation)
+}

@@ -546,6 +546,39 @@ func (a *ordersNoteArgs) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// OrdersAsync calls com.example.Orders without waiting: its methods return at once, with a Future of the reply. Arguments belong to the
+// caller again when they do. It is safe for use from any number of goroutines.
+type OrdersAsync struct{ in protocol.Invoker }
+
+// AsyncOrders returns the asynchronous form of a client, or of any other implementation.
+func AsyncOrders(s Orders) OrdersAsync {
+	if c, ok := s.(*ordersClient); ok {
+		return OrdersAsync{c.in}
+	}
+	return OrdersAsync{protocol.Implementation(s)}
+}
+
+// Find begins a call of Find.
+func (c OrdersAsync) Find(ctx context.Context, a0 int32) *ferry.Future[*Order] {
+	k := takeOrdersFindCall()
+	k.args.A0 = a0
+	return ferry.Start[*Order](ctx, c.in, &k.Invocation)
+}
+
+// FindAll begins a call of FindAll.
+func (c OrdersAsync) FindAll(ctx context.Context, a0 []int32) *ferry.Future[[]Order] {
+	k := takeOrdersFindAllCall()
+	serialize.Copy(&k.args.A0, &a0)
+	return ferry.Start[[]Order](ctx, c.in, &k.Invocation)
+}
+
+// Note begins a call of Note.
+func (c OrdersAsync) Note(ctx context.Context, a0 string) *ferry.Future[struct{}] {
+	k := takeOrdersNoteCall()
+	k.args.A0 = a0
+	return ferry.Start[struct{}](ctx, c.in, &k.Invocation)
+}
+
 // JavaClassName is the class of Order in Java.
 func (*Order) JavaClassName() string { return "com.example.Order" }
 
