@@ -19,7 +19,13 @@ type asyncClient struct {
 
 // TestFutures: what a call that nobody waits for ends in is what it would end in otherwise, over a real connection.
 func TestFutures(t *testing.T) {
-	export(t, "memory://"+t.Name(), "ann", ferry.Timeout(patience))
+	s := ferry.NewServer("memory://" + t.Name())
+	require.NoError(t, s.ExportValue(service, shop{"ann"}))
+	t.Cleanup(func() { // waits for the handlers of calls that were given up
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		require.NoError(t, s.Close(ctx))
+	})
 	c := refer(t, "memory://"+t.Name(), ferry.Timeout(patience), ferry.Param("buy.retries", "0"))
 	var in asyncClient
 	require.NoError(t, proxy.Fill(c.in, service, &in))
@@ -43,7 +49,9 @@ func TestFutures(t *testing.T) {
 
 	_, err := in.Buy(ctx, "dragon", 1).Wait(ctx)
 	require.Equal(t, protocol.Executed, protocol.OutcomeOf(err))
-	slow := in.Buy(ctx, "slow", 1)
+	bounded, stop := context.WithTimeout(ctx, time.Second) // the handler ends with it
+	defer stop()
+	slow := in.Buy(bounded, "slow", 1)
 	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
 	_, err = slow.Wait(short)
