@@ -234,3 +234,12 @@ func sameLife(a, b lock.Fence) error {
 	}
 	return nil
 }
+
+// mayTake says whether an executor with fence b may take a record over that has fence a; dead says that the record's executor is.
+func mayTake(a, b lock.Fence, dead bool) (bool, error) {
+	over, err := overtakes(a, b)
+	if err != nil || over {
+		return over, err
+	}
+	return dead && b.Token >= a.Token, nil
+}

@@ -117,11 +117,11 @@ func (m *Memory) TakeOver(_ context.Context, q Request) (Begun, error) {
 		return m.told(r, now, r.state), nil
 	}
 	dead := r.state == Unknown || !now.Before(r.until)
-	over, err := overtakes(r.fence, q.Fence)
+	may, err := mayTake(r.fence, q.Fence, dead)
 	if err != nil {
 		return Begun{}, fmt.Errorf("idempotent: memory: %w", err)
 	}
-	if behind, _ := stale(r.fence, q.Fence); !over && (!dead || behind) {
+	if !may {
 		return m.told(r, now, r.state), nil
 	}
 	return m.startLocked(r, q, now), nil
