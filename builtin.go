@@ -155,6 +155,7 @@ func (x *Extensions) addStores() {
 		}
 		return idempotent.NewMemory(p.Bytes), nil
 	})
+	add(&x.Idempotent.Stores, "zookeeper", nil, idempotent.NewZooKeeper)
 }
 
 // clientTransport is what consumers use when no parameter says otherwise: on one connection both are equally fast, and

@@ -10,9 +10,12 @@ import (
 	"github.com/ferryrpc/ferry/coordination/idempotent"
 	"github.com/ferryrpc/ferry/coordination/idempotent/idempotenttest"
 	"github.com/ferryrpc/ferry/internal/leak"
+	"github.com/ferryrpc/ferry/internal/zktest"
 )
 
-func TestMain(m *testing.M) { leak.Main(m) }
+var real zktest.Shared
+
+func TestMain(m *testing.M) { real.Main(m, leak.Known()...) }
 
 func TestMemory(t *testing.T) {
 	idempotenttest.Run(t, idempotenttest.Suite{Open: func(*testing.T) idempotent.Store { return idempotent.NewMemory(0) }})
