@@ -3,7 +3,6 @@ package idempotent
 import (
 	"context"
 	"crypto/sha1" //nolint:gosec // Redis names scripts so
-	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -47,9 +46,6 @@ func NewRedis[C RedisCommand](client RedisClient[C], o RedisOptions) *Redis {
 
 // Caps implements Store.
 func (s *Redis) Caps() Caps { return Caps{Durable: true, Shared: true, Largest: 64 << 20} }
-
-//go:embed redis.lua
-var redisScript string
 
 // run runs the script; the server is told its text when it does not know it by its sum.
 func (s *Redis) run(ctx context.Context, k Key, args ...any) (Begun, string, error) {

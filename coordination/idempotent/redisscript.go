@@ -1,4 +1,7 @@
--- One record is a hash: s state (P, D, U), a arguments, o owner, n attempts, l incarnation, t token, b began, e end of the lease, r result.
+package idempotent
+
+// redisScript is every operation of the store redis, each on one key.
+const redisScript = `-- One record is a hash: s state (P, D, U), a arguments, o owner, n attempts, l incarnation, t token, b began, e end of the lease, r result.
 -- KEYS[1] the record; ARGV op, owner, incarnation, token, and then
 --   begin, take: arguments, lease, ttl, reopen       finish: state, ttl, result
 local key, op, owner, life, token = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -63,3 +66,4 @@ if token < oldtoken then return tell('fenced') end
 redis.call('HSET', key, 's', ARGV[5], 'r', ARGV[7])
 redis.call('PEXPIRE', key, ARGV[6])
 return {'ok', attempt, 0, 0, '', 0, ''}
+`
