@@ -47,9 +47,9 @@ type fleetOf struct {
 	registry string
 }
 
-func (x *fleetOf) provider(name string) *program {
+func (x *fleetOf) provider(name string, words ...string) *program {
 	x.t.Helper()
-	return x.peer.start(x.t, "Provider", "port="+freePort(x.t), "registry="+x.registry, "application="+name)
+	return x.peer.start(x.t, "Provider", append(words, "port="+freePort(x.t), "registry="+x.registry, "application="+name)...)
 }
 
 func (x *fleetOf) report(name, direction string, err error) {

@@ -35,6 +35,7 @@ func TestDubboGo(t *testing.T) {
 	x := &gophers{t: t, program: program, address: zk.Addr(), registry: "zookeeper://" + zk.Addr()}
 	x.fromFerry()
 	x.toFerry()
+	x.applications()
 }
 
 // gophers is Ferry and dubbo-go around one ZooKeeper.
@@ -48,14 +49,16 @@ func (x *gophers) start(role string, words ...string) *program {
 	return launch(x.t, x.t.TempDir(), x.program, append([]string{role, "registry=" + x.address}, words...))
 }
 
-func (x *gophers) provider(name string) *program {
+func (x *gophers) provider(name string, words ...string) *program {
 	x.t.Helper()
-	return x.start("provider", "port="+freePort(x.t), "application="+name)
+	return x.start("provider", append(words, "port="+freePort(x.t), "application="+name)...)
 }
 
-func (x *gophers) serve(who string) *ferry.Server {
+func (x *gophers) serve(who string) *ferry.Server { return x.serveAt(x.registry, who) }
+
+func (x *gophers) serveAt(registry, who string) *ferry.Server {
 	x.t.Helper()
-	s := ferry.NewServer(x.registry, ferry.Param("host", "127.0.0.1"), ferry.Param("application", who))
+	s := ferry.NewServer(registry, ferry.Param("host", "127.0.0.1"), ferry.Param("application", who))
 	require.NoError(x.t, fleet.PublishGopher(s, who))
 	x.t.Cleanup(func() { closeServer(x.t, s) })
 	return s
@@ -141,4 +144,45 @@ func (x *gophers) toFerry() {
 	report(t, "discovery/rolling restart, no call fails", gopher.name, toFerry, looped(c.tell("stop"), "ferry-a", "ferry-b"))
 	c.stop()
 	closeServer(t, b)
+}
+
+// applications has providers that stand under no interface, in a registry of their own.
+func (x *gophers) applications() {
+	t := x.t
+	zk := zktest.Start(t, zktest.Options{})
+	x = &gophers{t: t, program: x.program, address: zk.Addr(), registry: "zookeeper://" + zk.Addr()}
+	only := x.registry + "?registry-type=service"
+	one := x.serveAt(only, "ferry-a")
+	consumer := x.start("consumer", "application=go-application", "by=application")
+	report(t, "discovery/by application, instances alone", gopher.name, toFerry, eventually(who(consumer, "ferry-a")))
+	consumer.tell("loop")
+	consumer.tell("await ferry-a")
+	two := x.serveAt(only, "ferry-b")
+	consumer.tell("await ferry-b")
+	answer := consumer.tell("stop")
+	report(t, "discovery/by application, a second application", gopher.name, toFerry, looped(answer, "ferry-a", "ferry-b"))
+	consumer.stop()
+	closeServer(t, one)
+	closeServer(t, two)
+	x.instances()
+}
+
+// instances has dubbo-go as the provider.
+func (x *gophers) instances() {
+	t := x.t
+	a := x.provider("go-a", "by=application")
+	c := client(t, x.registry)
+	g, err := fleet.ReferGopher(c, ferry.Check(false))
+	require.NoError(t, err)
+	report(t, "discovery/by application, instances alone, metadata remote", gopher.name, fromFerry, eventually(func() error {
+		got, err := g.Who(t.Context())
+		return equal("go-a")(got, err)
+	}))
+	l := loop(g)
+	b := x.provider("go-b", "by=application")
+	require.NoError(t, eventually(l.reached("go-b")))
+	report(t, "discovery/by application, a second application", gopher.name, fromFerry, l.end())
+	require.NoError(t, c.Close())
+	a.stop()
+	b.stop()
 }

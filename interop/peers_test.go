@@ -149,11 +149,18 @@ type program struct {
 	ended chan struct{}
 }
 
-// start runs a Java program and waits until it is ready.
+// start runs a Java program and waits until it is ready. Words that begin with -D are for the virtual machine.
 func (p javaPeer) start(t *testing.T, class string, words ...string) *program {
 	t.Helper()
 	home := t.TempDir()
-	return launch(t, home, "java", slices.Concat(options(home), []string{"-cp", p.classpath, "com.ferry.interop." + class}, words))
+	flags := options(home)
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool {
+		if strings.HasPrefix(w, "-D") {
+			flags = append(flags, w) // the last one of a name counts
+		}
+		return strings.HasPrefix(w, "-D")
+	})
+	return launch(t, home, "java", slices.Concat(flags, []string{"-cp", p.classpath, "com.ferry.interop." + class}, words))
 }
 
 // launch runs a peer; its errors go to a file that is shown when the test fails.

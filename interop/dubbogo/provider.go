@@ -129,8 +129,12 @@ func provide(words map[string]string) error {
 	select {}
 }
 
-// registries is the ZooKeeper that the words name, used for addresses by interface alone.
+// registries is the ZooKeeper that the words name: for addresses by interface alone, or, with by=application, for instances alone.
 func registries(words map[string]string) []registry.Option {
-	return []registry.Option{registry.WithZookeeper(), registry.WithAddress(words["registry"]), registry.WithTimeout(10 * time.Second),
-		registry.WithRegisterInterface(), registry.WithoutUseAsConfigCenter(), registry.WithoutUseAsMetaReport()}
+	all := []registry.Option{registry.WithZookeeper(), registry.WithAddress(words["registry"]), registry.WithTimeout(10 * time.Second),
+		registry.WithoutUseAsConfigCenter()}
+	if words["by"] == "application" {
+		return all
+	}
+	return append(all, registry.WithRegisterInterface(), registry.WithoutUseAsMetaReport())
 }

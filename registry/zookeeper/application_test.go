@@ -139,7 +139,7 @@ func TestRevisionFollowsTheServices(t *testing.T) {
 			revision := lookMember(t, c, r, "rev", "10.0.0.1:1").revision()
 			require.False(t, seen[revision], "a new revision for each change")
 			seen[revision] = true
-			d, err := parseDescription(read(t, c, r.descriptionPath("rev", revision)))
+			d, err := parseDescription(read(t, c, r.descriptionPaths("rev", revision)[0]))
 			require.NoError(t, err)
 			require.Equal(t, revision, d.Revision)
 		}
@@ -199,7 +199,7 @@ func TestInstanceComesBack(t *testing.T) {
 				if err != nil || e != nil || !strings.Contains(string(text), "back") {
 					return false
 				}
-				_, found, err := c.Exists(registrytest.Within(t), r.descriptionPath("back", m.revision()), nil)
+				_, found, err := c.Exists(registrytest.Within(t), r.descriptionPaths("back", m.revision())[0], nil)
 				return err == nil && found
 			}, registrytest.Limit, 5*time.Millisecond)
 		}
@@ -207,7 +207,7 @@ func TestInstanceComesBack(t *testing.T) {
 		require.NoError(t, c.Delete(registrytest.Within(t), path, zk.AnyVersion))
 		whole()
 		revision := lookMember(t, c, r, "back", "10.0.0.1:1").revision()
-		require.NoError(t, c.Delete(registrytest.Within(t), r.descriptionPath("back", revision), zk.AnyVersion))
+		require.NoError(t, c.Delete(registrytest.Within(t), r.descriptionPaths("back", revision)[0], zk.AnyVersion))
 		whole()
 		_, err := c.Set(registrytest.Within(t), r.mappingPath("com.example.Back"), []byte("other"), zk.AnyVersion)
 		require.NoError(t, err)

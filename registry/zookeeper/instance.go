@@ -23,9 +23,9 @@ type instance struct {
 	services map[string]*url.URL // by text; guarded by r.mu
 
 	// The following belong to the entry's goroutine.
-	described string // the services that the next two were made of
-	shared    *node  // the description; nil before the first proof
-	own       *node  // the member
+	described string  // the services that the next two were made of
+	shared    []*node // the description, at all its places
+	own       *node   // the member
 	mappings  map[string]*mapping
 }
 
@@ -70,8 +70,10 @@ func (i *instance) prove(ctx context.Context) (*zk.Generation, error) {
 	if err := i.describe(services); err != nil {
 		return nil, err
 	}
-	if _, err := i.shared.prove(ctx); err != nil {
-		return nil, err
+	for _, n := range i.shared {
+		if _, err := n.prove(ctx); err != nil {
+			return nil, err
+		}
 	}
 	gen, err := i.own.prove(ctx)
 	if err != nil {
@@ -109,24 +111,30 @@ func (i *instance) describe(services []*url.URL) error {
 	if err != nil {
 		return err
 	}
-	path := i.r.descriptionPath(i.app, d.Revision)
-	if i.shared == nil || i.shared.path != path {
-		if i.shared != nil {
-			i.shared.stop()
+	if paths := i.r.descriptionPaths(i.app, d.Revision); len(i.shared) == 0 || i.shared[0].path != paths[0] {
+		for _, n := range i.shared {
+			n.stop()
 		}
-		i.shared = newNode(i.r, path, false, i.wake)
-		i.shared.holds = func(data []byte) bool { // another version of Ferry may write it in another way
-			there, err := parseDescription(data)
-			return err == nil && there.Revision == d.Revision && len(there.Services) == len(d.Services)
+		i.shared = nil
+		for _, path := range paths {
+			n := newNode(i.r, path, false, i.wake)
+			n.holds = func(data []byte) bool { // another version of Ferry may write it in another way
+				there, err := parseDescription(data)
+				return err == nil && there.Revision == d.Revision && len(there.Services) == len(d.Services)
+			}
+			i.shared = append(i.shared, n)
 		}
 	}
-	i.shared.data, i.own.data, i.described = text, own, b.String()
+	for _, n := range i.shared {
+		n.data = text
+	}
+	i.own.data, i.described = own, b.String()
 	return nil
 }
 
 // changed implements content. It is asked by the goroutine that proves.
 func (i *instance) changed() bool {
-	if i.own.changed() || i.shared != nil && i.shared.changed() {
+	if i.own.changed() || slices.ContainsFunc(i.shared, (*node).changed) {
 		return true
 	}
 	for _, m := range i.mappings {
@@ -143,15 +151,15 @@ func (i *instance) remove(ctx context.Context) error { return i.own.remove(ctx) 
 // stop implements content.
 func (i *instance) stop() {
 	i.own.stop()
-	if i.shared != nil {
-		i.shared.stop()
+	for _, n := range i.shared {
+		n.stop()
 	}
 	for _, m := range i.mappings {
 		m.stop()
 	}
 }
 
-// descriptionPath is the node of a description.
-func (r *Registry) descriptionPath(app, revision string) string {
-	return r.root + "/metadata/" + app + "/" + revision
+// descriptionPaths are the nodes of a description: where Java has it, and where dubbo-go 3.3 writes it and looks for it.
+func (r *Registry) descriptionPaths(app, revision string) []string {
+	return []string{r.root + "/metadata/" + app + "/" + revision, r.root + "/" + app + "/" + revision}
 }

@@ -74,12 +74,17 @@ func (a *application) fetch(ctx context.Context, p *sharedPaper, revision string
 	if err != nil {
 		return err
 	}
-	data, _, found, err := a.r.get(ctx, a.r.descriptionPath(a.name, revision), p.Watch)
+	var data []byte
+	for _, path := range a.r.descriptionPaths(a.name, revision) {
+		if len(data) == 0 && err == nil {
+			data, _, _, err = a.r.get(ctx, path, p.Watch)
+		}
+	}
 	leave()
 	if err != nil {
 		return err
 	}
-	if found && len(data) > 0 {
+	if len(data) > 0 {
 		p.text, p.err = parseDescription(data)
 	} else if p.text, p.err = nil, fmt.Errorf("revision %s is not described", revision); seats[0].member.Payload.Metadata[keyStorage] != remote {
 		p.text, p.err = a.ask(ctx, revision, seats)

@@ -2,8 +2,11 @@ package zookeeper
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -59,7 +62,7 @@ func TestFindsInstancesThatOthersWrite(t *testing.T) {
 	state := s.Wait(t, "a report of what is missing", func(s registry.State) bool { return s.Err != nil })
 	require.ErrorContains(t, state.Err, "java-app: revision r1 is not described")
 	require.Equal(t, registry.Live, state.Source)
-	put(t, c, r.descriptionPath("java-app", "r1"), javaDescription("java-app", "r1", "Found", 1))
+	put(t, c, r.descriptionPaths("java-app", "r1")[0], javaDescription("java-app", "r1", "Found", 1))
 	one, two := javaURL("java-app", "Found", 1), javaURL("java-app", "Found", 2)
 	state = s.Live(t, one)
 	require.NoError(t, state.Err)
@@ -68,12 +71,12 @@ func TestFindsInstancesThatOthersWrite(t *testing.T) {
 	put(t, c, r.services+"/java-app/10.0.0.7:2", javaMember("java-app", 2, "r2", "remote"))
 	put(t, c, r.services+"/java-app/10.0.0.7:3", "{")
 	put(t, c, r.services+"/java-app/10.0.0.7:4", javaMember("java-app", 4, "0", "remote"))
-	put(t, c, r.descriptionPath("java-app", "r2"), javaDescription("java-app", "r2", "Found", 2))
+	put(t, c, r.descriptionPaths("java-app", "r2")[0], javaDescription("java-app", "r2", "Found", 2))
 	state = s.Live(t, one, two)
 	require.ErrorContains(t, state.Err, "10.0.0.7:3")
 
 	// It offers something else from now on.
-	put(t, c, r.descriptionPath("java-app", "r3"), javaDescription("java-app", "r3", "Elsewhere", 2))
+	put(t, c, r.descriptionPaths("java-app", "r3")[0], javaDescription("java-app", "r3", "Elsewhere", 2))
 	put(t, c, r.services+"/java-app/10.0.0.7:2", javaMember("java-app", 2, "r3", "remote"))
 	s.Live(t, one)
 	require.NoError(t, c.Delete(registrytest.Within(t), r.services+"/java-app/10.0.0.7:1", zk.AnyVersion))
@@ -152,4 +155,54 @@ func FuzzDescription(f *testing.F) {
 			require.True(t, again.Equal(u), "%s", u)
 		}
 	})
+}
+
+// TestCapturedInstances reads what Java providers wrote of themselves; interop keeps it. A description belongs to the
+// instance with its revision, and offers Calls there, plainly and in two groups.
+func TestCapturedInstances(t *testing.T) {
+	files, err := filepath.Glob("testdata/captured/java*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 4, "Dubbo 3.2 and 3.3, with metadata local and remote")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var nodes map[string]string
+		require.NoError(t, json.Unmarshal(text, &nodes))
+		members := map[string]*member{}
+		descriptions := 0
+		for path, data := range nodes {
+			if strings.HasPrefix(path, "/services/") {
+				m, err := parseMember([]byte(data))
+				require.NoError(t, err, file)
+				require.Equal(t, "/services/"+m.Name+"/"+m.ID, path)
+				require.Contains(t, m.endpoints, "dubbo")
+				members[m.revision()] = m
+				u, err := m.metadataService(m.Name)
+				require.NoError(t, err)
+				require.Equal(t, "dubbo", u.Scheme())
+			}
+		}
+		require.Len(t, members, 1)
+		for path, data := range nodes {
+			revision := path[strings.LastIndex(path, "/")+1:]
+			if !strings.HasPrefix(path, "/dubbo/metadata/") || members[revision] == nil {
+				continue
+			}
+			descriptions++
+			d, err := parseDescription([]byte(data))
+			require.NoError(t, err, file)
+			require.Equal(t, revision, d.Revision)
+			groups := map[string]bool{}
+			for _, o := range d.Services {
+				u := o.at(members[revision])
+				require.Equal(t, "127.0.0.1", u.Host())
+				require.Equal(t, d.App, u.Param("application"))
+				if u.Interface() == "com.ferry.interop.Calls" {
+					groups[u.Param("group")+"/"+u.Param("version")] = true
+				}
+			}
+			require.Equal(t, map[string]bool{"/": true, "g1/1.0.0": true, "g2/2.0.0": true}, groups)
+		}
+		require.Equal(t, strings.HasSuffix(file, "java-b.json"), descriptions == 1, file)
+	}
 }

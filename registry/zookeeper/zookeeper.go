@@ -4,7 +4,7 @@
 //	/{group}/{interface}/{category}/{encoded URL}    group is dubbo; the node's name is the whole entry, it has no data
 //	/{group}/config/dubbo/{key}                      texts of governance rules
 //	/services/{application}/{host:port}              instances, for discovery by application (Dubbo 3); /{group} if there is one
-//	/{group}/metadata/{application}/{revision}       what they offer
+//	/{group}/metadata/{application}/{revision}       what they offer; again, without metadata/, for dubbo-go
 //	/{group}/mapping/{interface}                     which applications offer it
 //
 // Each registered URL and each instance has one goroutine that compares the tree with what is wanted and mends it (entry),

@@ -28,6 +28,7 @@ public final class Provider {
         registry = setup.registry();
         protocol = new ProtocolConfig("dubbo", Integer.parseInt(setup.get("port", "20880")));
         protocol.setThreads(50);
+        setup.whole(application, registry, protocol);
     }
 
     public static void main(String[] args) throws Exception {

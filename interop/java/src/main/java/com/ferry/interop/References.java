@@ -19,6 +19,7 @@ final class References {
         this.setup = setup;
         application = setup.application();
         registry = setup.registry();
+        setup.whole(application, registry, null);
     }
 
     private <T> ReferenceConfig<T> reference(Class<T> api, String path, String group, String version) {
