@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -196,6 +197,9 @@ func (a *application) seat(names []string) {
 		}
 	}
 	for _, node := range names {
+		if !strings.Contains(node, ":") {
+			continue // dubbo-go's descriptions, where a group holds everything
+		}
 		if a.members[node] == nil && len(a.members) < maxMembers {
 			a.members[node] = &seat{node: node, watched: watch(a.change)}
 		}

@@ -115,6 +115,7 @@ func TestInstancesAreDubbos(t *testing.T) {
 		require.JSONEq(t, `{"app":"cart","revision":"`+revision+`","services":{"g/com.example.Tree:1.0.0:dubbo":{"name":"com.example.Tree",
 			"group":"g","version":"1.0.0","protocol":"dubbo","port":20880,"path":"com.example.Tree",
 			"params":{"application":"cart","side":"provider","weight":"7","dubbo":"2.0.2"}}}}`, string(read(t, c, "/dubbo/metadata/cart/"+revision)))
+		require.Equal(t, read(t, c, "/dubbo/metadata/cart/"+revision), read(t, c, "/dubbo/cart/"+revision), "where dubbo-go looks")
 		require.Equal(t, "cart", string(read(t, c, "/dubbo/mapping/com.example.Tree")))
 		_, found, err := c.Exists(registrytest.Within(t), "/dubbo/com.example.Tree/providers", nil)
 		require.NoError(t, err)

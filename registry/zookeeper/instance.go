@@ -159,7 +159,12 @@ func (i *instance) stop() {
 	}
 }
 
-// descriptionPaths are the nodes of a description: where Java has it, and where dubbo-go 3.3 writes it and looks for it.
+// descriptionPaths are the nodes of a description: where Java has it, and where dubbo-go 3.3 writes it and looks for it. A
+// group of one's own has the instances at the latter.
 func (r *Registry) descriptionPaths(app, revision string) []string {
-	return []string{r.root + "/metadata/" + app + "/" + revision, r.root + "/" + app + "/" + revision}
+	paths := []string{r.root + "/metadata/" + app + "/" + revision}
+	if r.services != r.root {
+		paths = append(paths, r.root+"/"+app+"/"+revision)
+	}
+	return paths
 }

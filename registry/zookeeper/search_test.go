@@ -85,6 +85,17 @@ func TestFindsInstancesThatOthersWrite(t *testing.T) {
 	named.Live(t, javaURL("java-app", "Elsewhere", 2))
 }
 
+func TestFindsDescriptionsOfDubboGo(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	r, c := open(t, extension.Env{}, z.Addr(), "cache=false&retry.period=200"), look(t, z.Addr())
+	put(t, c, "/dubbo/mapping/com.example.Gopher", "go-app")
+	put(t, c, "/services/go-app/10.0.0.7:1", javaMember("go-app", 1, "75528625343", "remote"))
+	put(t, c, "/dubbo/go-app/75528625343", javaDescription("go-app", "75528625343", "Gopher", 1))
+	s, _ := registrytest.Subscribe(t, r, registrytest.Consumer("Gopher", ""))
+	s.Live(t, javaURL("go-app", "Gopher", 1))
+}
+
 // What providers keep to themselves is asked of them.
 func TestAsksProviders(t *testing.T) {
 	t.Parallel()
@@ -107,8 +118,6 @@ func TestAsksProviders(t *testing.T) {
 	s, _ := registrytest.Subscribe(t, r, registrytest.Consumer("Asked", ""))
 	s.Live(t, url.MustParse("dubbo://10.0.0.7:1/com.example.Asked?application=java-app&generic=false&interface=com.example.Asked&side=provider&timestamp=1700000000000"))
 	require.EqualValues(t, 2, asked.Load())
-	mute := open(t, extension.Env{}, z.Addr(), strings.TrimPrefix(r.root, "/"))
-	require.Equal(t, mute.p.Group, "dubbo")
 }
 
 func TestDescriptionsAreChecked(t *testing.T) {
