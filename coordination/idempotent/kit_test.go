@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,10 +126,13 @@ func options(params []param) []ferry.Option {
 	return out
 }
 
+// registry is a test's own.
+func registry(t *testing.T) string { return "memory://" + strings.ReplaceAll(t.Name(), "/", "-") }
+
 // serve exports a bank in a registry of the test.
 func serve(t *testing.T, b *bank, x *ferry.Extensions, params ...param) *ferry.Server {
 	t.Helper()
-	s := ferry.NewServer("memory://" + t.Name())
+	s := ferry.NewServer(registry(t))
 	s.Extensions = x
 	s.Options = []ferry.Option{ferry.Host("127.0.0.1")}
 	require.NoError(t, s.Types().Add("com.example.Order", Order{}))
@@ -150,7 +154,7 @@ func refer(t *testing.T, params ...param) *customer {
 
 func referWith(t *testing.T, x *ferry.Extensions, params ...param) *customer {
 	t.Helper()
-	c := ferry.NewClient("memory://"+t.Name(), ferry.Param("application", "shop"), ferry.Timeout(patience))
+	c := ferry.NewClient(registry(t), ferry.Param("application", "shop"), ferry.Timeout(patience))
 	c.Extensions = x
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	require.NoError(t, c.Types().Add("com.example.Order", Order{}))

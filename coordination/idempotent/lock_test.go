@@ -133,14 +133,14 @@ func TestBadParameters(t *testing.T) {
 		`idempotent.zookeeper: scheme "redis"`:    {{"idempotent", "lock"}, {"idempotent.zookeeper", "redis://127.0.0.1:1"}},
 		`did you mean "idempotent.policy"`:        {memory, {"idempotent.polcy", "atmostonce"}},
 	} {
-		s := ferry.NewServer("memory://" + t.Name())
+		s := ferry.NewServer(registry(t))
 		err := s.ExportValue(service, &bank{}, options(params)...)
 		require.ErrorContains(t, err, text)
 		require.NotContains(t, err.Error(), "\n")
 		require.NoError(t, s.Close(t.Context()))
 	}
 	serve(t, &bank{}, nil, memory)
-	c := ferry.NewClient("memory://" + t.Name())
+	c := ferry.NewClient(registry(t))
 	defer c.Close()
 	_, err := c.Refer(&protocol.Interface{Name: service, Methods: nil}, ferry.Param("idempotent.key", "x"))
 	require.ErrorContains(t, err, "want the number of an argument")

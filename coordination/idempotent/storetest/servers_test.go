@@ -25,18 +25,23 @@ import (
 	_ "modernc.org/sqlite" // the driver of SQLite in the process
 
 	"github.com/ferryrpc/ferry/coordination/idempotent"
+	"github.com/ferryrpc/ferry/internal/leak"
 )
 
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		fmt.Fprintln(os.Stderr, errors.Join(errChild, child(text)))
+		os.Exit(1)
+	}
 	code := m.Run()
 	if s := elephant.server; s != nil {
 		s.end()
 		_ = os.RemoveAll(s.dir)
 	}
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(leak.Known()...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -208,6 +213,7 @@ type database struct {
 	dialect idempotent.Dialect
 	open    func(t testing.TB) *sql.DB // another connection pool on the same data
 	table   string
+	dsn     string
 }
 
 var unsafe = strings.NewReplacer("/", "_", "-", "_", " ", "_", "#", "_")
@@ -225,7 +231,7 @@ func sqlite(t testing.TB, table string) database {
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
 		return db
-	}, table}
+	}, table, sqliteDSN(file)}
 }
 
 // sqliteDSN is what several processes that write to one file need: readers beside the writer, patience, and transactions that
@@ -243,7 +249,7 @@ func postgres(t testing.TB, table string) database {
 		db.SetMaxOpenConns(8)
 		t.Cleanup(func() { _ = db.Close() })
 		return db
-	}, table}
+	}, table, dsn}
 }
 
 // store returns a view of the database's records.
