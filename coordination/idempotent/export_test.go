@@ -17,3 +17,6 @@ func (s *ZooKeeper) At(now func() time.Time) { s.now = now }
 
 // At moves a Memory's clock.
 func (m *Memory) At(now func() time.Time) { m.now = now }
+
+// Unlimited takes the bound on records a second away.
+func (s *ZooKeeper) Unlimited() { s.limit.rate, s.limit.burst = 1e9, 1e9 }

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -88,8 +87,10 @@ func TestProviderKilledBetweenEffectAndRecord(t *testing.T) {
 		"transactional": {"transactional", nil, []string{second}, "paid by second", "executed"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, d := range databases(t) {
 				t.Run(d.name, func(t *testing.T) {
+					t.Parallel()
 					var resolve idempotent.Resolver
 					if c.resolve != nil {
 						resolve = c.resolve(&ledger{db: d.open(t), table: d.table})
@@ -139,7 +140,8 @@ func asksTheLedger(l *ledger) idempotent.Resolver {
 func TestStaleExecutorIsFenced(t *testing.T) {
 	for policy, effects := range map[string][]string{"reexecutable": {"first", "second"}, "transactional": {"second"}} {
 		t.Run(policy, func(t *testing.T) {
-			d := postgres(t, "t_"+policy) // SQLite has one writer: nobody could take over from one who sleeps in his transaction
+			t.Parallel()
+			d := postgres(t) // SQLite has one writer: nobody could take over from one who sleeps in his transaction
 			s := play(t, d, policy, "1000", nil)
 			got := s.call(t)
 			require.NoError(t, s.first.cmd.Process.Signal(syscall.SIGSTOP))
@@ -206,7 +208,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 
 // TestTransactionsOfOtherDatabases: an effect that cannot be recorded with its call is refused.
 func TestTransactionsOfOtherDatabases(t *testing.T) {
-	d := sqlite(t, "t")
+	d := sqlite(t)
 	j := job{DSN: d.dsn, Table: d.table, Registry: "memory://" + strings.ReplaceAll(t.Name(), "/", "-"), Policy: "transactional", Lease: "60000", Dialect: d.dialect, Weight: 100}
 	store := d.store(t)
 	server, err := j.serve("first", store.DB(), nil, nil)
@@ -215,6 +217,6 @@ func TestTransactionsOfOtherDatabases(t *testing.T) {
 	c := refer(t, j.Registry, 1)
 	_, err = c.Pay(ferry.WithIdempotencyKey(t.Context(), "k"), "o1")
 	require.ErrorContains(t, err, "effects", "there is no such table: the call failed, and its transaction with it")
-	other := sqlite(t, filepath.Base(t.TempDir())).open(t)
+	other := sqlite(t).open(t)
 	require.NoError(t, idempotent.RunTx(t.Context(), other, nothing), "outside of a call RunTx is a transaction of its own")
 }

@@ -216,22 +216,20 @@ type database struct {
 	dsn     string
 }
 
-var unsafe = strings.NewReplacer("/", "_", "-", "_", " ", "_", "#", "_")
-
 // databases returns both, empty.
-func databases(t testing.TB) []database {
-	table := "t_" + strings.ToLower(unsafe.Replace(t.Name()))
-	return []database{sqlite(t, table), postgres(t, table)}
-}
+func databases(t testing.TB) []database { return []database{sqlite(t), postgres(t)} }
 
-func sqlite(t testing.TB, table string) database {
+// table is a name that no test had before, since all have the same PostgreSQL.
+func table() string { return "t_" + strings.ToLower(idempotent.NewOwner()[:16]) }
+
+func sqlite(t testing.TB) database {
 	file := filepath.Join(t.TempDir(), "records.db")
 	return database{"SQLite", idempotent.SQLite, func(t testing.TB) *sql.DB {
 		db, err := sql.Open("sqlite", sqliteDSN(file))
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = db.Close() })
 		return db
-	}, table, sqliteDSN(file)}
+	}, table(), sqliteDSN(file)}
 }
 
 // sqliteDSN is what several processes that write to one file need: readers beside the writer, patience, and transactions that
@@ -240,7 +238,7 @@ func sqliteDSN(file string) string {
 	return "file:" + file + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(20000)&_txlock=immediate"
 }
 
-func postgres(t testing.TB, table string) database {
+func postgres(t testing.TB) database {
 	dsn := postgresDSN(t)
 	return database{"PostgreSQL", idempotent.PostgreSQL, func(t testing.TB) *sql.DB {
 		cfg, err := pgx.ParseConfig(dsn)
@@ -249,7 +247,7 @@ func postgres(t testing.TB, table string) database {
 		db.SetMaxOpenConns(8)
 		t.Cleanup(func() { _ = db.Close() })
 		return db
-	}, table, dsn}
+	}, table(), dsn}
 }
 
 // store returns a view of the database's records.

@@ -48,7 +48,7 @@ func TestSweep(t *testing.T) {
 }
 
 func TestTablesAreChecked(t *testing.T) {
-	db := sqlite(t, "").open(t)
+	db := sqlite(t).open(t)
 	for _, table := range []string{"a b", "a;drop table b", "a.b.c", "1a", "a-b"} {
 		_, err := idempotent.NewSQL(db, idempotent.SQLite, idempotent.SQLOptions{Table: table})
 		require.Error(t, err, table)
