@@ -53,13 +53,14 @@ func (x *Extensions) kinds() {
 	x.Idempotent.Stores.Kind, x.Idempotent.Stores.Key = "idempotent store", "idempotent"
 	x.Idempotent.Formats = &x.Serializers
 	x.Mocks.Kind, x.Mocks.Key = "mock", "mock"
+	x.Validators.Kind, x.Validators.Key = "validator", "validation"
 	x.Clusters.Kind, x.Clusters.Key, x.Clusters.Default = "cluster", "cluster", "failover"
 	x.Balancers.Kind, x.Balancers.Key, x.Balancers.Default = "balancer", "loadbalance", "random"
 	x.Transports.Kind, x.Transports.Key, x.Transports.Default = "transport", "transport", "net"
 	x.Serializers.Kind, x.Serializers.Key, x.Serializers.Default = "serialization", "serialization", "hessian2"
-	x.ClusterFilters.Kind, x.ClusterFilters.Key, x.ClusterFilters.Default = "filter", "filter", "metrics,attachments"
+	x.ClusterFilters.Kind, x.ClusterFilters.Key, x.ClusterFilters.Default = "filter", "filter", "metrics,attachments,validation,cache"
 	x.ReferenceFilters.Kind, x.ReferenceFilters.Key, x.ReferenceFilters.Default = "filter", "reference.filter", "timeout,sendtoken,actives"
-	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog,idempotent"
+	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog,validation,cache,idempotent"
 }
 
 // must is for names that are written in this file.
@@ -132,6 +133,10 @@ func (x *Extensions) addFilters() {
 	metrics := filter.NewMetrics(x.Monitor)
 	add(&x.ClusterFilters, "metrics", filter.MetricsParams{}, metrics)
 	add(&x.ClusterFilters, "attachments", nil, filter.NewAttachments)
+	for _, p := range []*extension.Point[protocol.Filter]{&x.ClusterFilters, &x.ServiceFilters} {
+		add(p, "validation", filter.ValidationParams{}, filter.NewValidation(x.Validators.OpenNamed))
+		add(p, "cache", filter.CacheParams{}, filter.NewCache(copier{x}))
+	}
 	add(&x.ReferenceFilters, "metrics", filter.MetricsParams{}, metrics)
 	add(&x.ReferenceFilters, "timeout", filter.TimeoutParams{}, filter.NewTimeout)
 	add(&x.ReferenceFilters, "sendtoken", filter.TokenParams{}, filter.NewSendToken)

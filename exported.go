@@ -124,7 +124,14 @@ func (e *exported) at(place *url.URL) *url.URL {
 
 // published is a provider's URL as others see it: in Dubbo's units, without what concerns this process only.
 func published(x *Extensions, u *url.URL) *url.URL {
-	return u.Published(x.durations()).Without(private()...)
+	own := private()
+	methods := url.SplitList(u.Param("methods"))
+	for _, key := range u.Keys() {
+		if method, rest, dotted := strings.Cut(key, "."); dotted && slices.Contains(methods, method) && slices.Contains(own, rest) {
+			own = append(own, key)
+		}
+	}
+	return u.Published(x.durations()).Without(own...)
 }
 
 // urls are the service's URLs as they are published, or would be without a registry.

@@ -4,6 +4,7 @@ import (
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/coordination/idempotent"
 	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/filter"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
@@ -30,6 +31,8 @@ type Extensions struct {
 	ServiceFilters   extension.Point[protocol.Filter] // parameter service.filter
 	// Mocks are stand-ins for services, by the name that the parameter mock gives; Extensions.Mock adds one.
 	Mocks extension.Point[protocol.Invoker]
+	// Validators look at the arguments of calls, by the name that the parameter validation gives.
+	Validators extension.Point[filter.Validator]
 
 	// Idempotent is what recorded calls are made of: stores by the name that the parameter idempotent gives, resolvers, and who
 	// a caller is.

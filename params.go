@@ -207,7 +207,7 @@ func methodNames(i *protocol.Interface) []string {
 func dubboKeys() []string {
 	return []string{"anyhost", "pid", "revision", "release", "dubbo", "side", "category", "deprecated", "methods", "generic", "bind.port",
 		"metadata-type", "service-name-mapping", "qos.enable", "qos.port", "qos.accept.foreign.ip", "owner", "organization", "module",
-		"environment", "logger", "monitor", "stub", "local", "cache", "validation", "async", "sent", "callbacks", "onconnect",
+		"environment", "logger", "monitor", "stub", "local", "async", "sent", "callbacks", "onconnect",
 		"ondisconnect", "codec", "dispatcher", "threadpool", "threadname", "corethreads", "alive", "iothreads", "buffer", "charset", "layer",
 		"simplified", "register-mode", "registry-type", "migration.step", "init", "default", "provided-by",
 		"remote.application", "delay", "export", "document", "parameters", "executor-management-mode", "file-cache", "stubevent", "reference.filter",

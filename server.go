@@ -230,7 +230,8 @@ func (p serverParams) loopback(places []*url.URL) string {
 func private() []string {
 	return []string{"host", "port", "bind.ip", "register", "register.timeout", "check", "protocol", "threads", "queues", "accepts",
 		"connection.executes", "generic.invoke", "cancel.on.disconnect", "service.filter", "filter", "accesslog", "queue", "write.stall",
-		"frame.timeout", "handshake.timeout", "loops", "shutdown", "scope", "injvm",
+		"frame.timeout", "handshake.timeout", "loops", "shutdown", "scope", "injvm", "validation", "cache", "cache.size", "cache.bytes",
+		"cache.seconds",
 		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records"}
 }
 

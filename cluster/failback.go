@@ -108,6 +108,7 @@ func (x *failback) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	if why := x.put(l); why != "" {
 		x.drop(l, why, err)
 	}
+	c.Unanswered = true
 	return nil
 }
 

@@ -162,7 +162,7 @@ func copied(c *protocol.Invocation) *protocol.Invocation {
 // take puts the reply of a copy into the caller's places. Only clusters that copy calls come here, so reflection is
 // affordable.
 func take(c, from *protocol.Invocation) {
-	c.ReplyAttachments = from.ReplyAttachments
+	c.ReplyAttachments, c.Unanswered = from.ReplyAttachments, from.Unanswered
 	if c.Reply == nil || from.Reply == nil {
 		return
 	}

@@ -215,7 +215,7 @@ const degradation = "mocked exception for service degradation."
 
 // answer is the mock's. failed is why it answers, nil when it always does.
 func (m *Mock) answer(ctx context.Context, k *mock, c *protocol.Invocation, failed error) error {
-	c.ReplyAttachments = nil
+	c.ReplyAttachments, c.Unanswered = nil, true
 	switch k.kind {
 	case mockThrow:
 		if k.class == "" {

@@ -24,6 +24,7 @@ func NewFailsafe(e extension.Env, u *url.URL) (Cluster, error) {
 				return err
 			}
 			x.env.Log().Warn("cluster: failsafe: a call is lost", "error", err)
+			c.Unanswered = true
 			return nil
 		})
 	})

@@ -17,6 +17,8 @@
 //	executes     provider    calls running at a time
 //	tps          provider    calls per interval
 //	accesslog    provider    a line per call
+//	validation   cluster, provider  arguments that their own Validate, or a validator, does not accept
+//	cache        cluster, provider  replies for later calls with equal arguments
 //
 // A filter whose parameter is absent returns the Invoker as it is, so it costs nothing. Errors of a provider's filter say
 // NotStarted: the service did not see the call, and the consumer may repeat it elsewhere.

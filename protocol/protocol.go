@@ -27,6 +27,9 @@ type Invocation struct {
 	Attempt, Attempts int
 	// Started is set on the provider's side when the handler is called: until then a failure proves that it did not run.
 	Started bool
+	// Unanswered is set on the consumer's side when nil from Invoke does not mean that the service answered: the call went one
+	// way, or a cluster or mock put an empty or other reply in the place of a failure.
+	Unanswered bool
 }
 
 // A Row is a sequence of values, each given by a pointer to it. It is the same interface as serialize.Row.

@@ -81,7 +81,7 @@ func exception(err error, m *protocol.Method) *serialize.Exception {
 	x := &serialize.Exception{Message: err.Error()}
 	var e *protocol.Error
 	if errors.As(err, &e) && e.Message != "" && e.Address == "" && e.Service == m.Service && e.Method == m.Name {
-		x.Message = e.Message // a filter's, about this very call
+		x.Message, x.Class = e.Message, e.Class // a filter's, about this very call
 	}
 	var named interface{ JavaClassName() string }
 	if errors.As(err, &named) {

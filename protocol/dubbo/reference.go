@@ -179,6 +179,7 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 		if err := r.line().OneWay(ctx, f, r.format.ID(), start, timeout); err != nil {
 			return r.lost(ctx, c, start, timeout, err)
 		}
+		c.Unanswered = true
 		return nil
 	}
 	m, err := r.line().Do(ctx, f, r.format.ID(), start, timeout)

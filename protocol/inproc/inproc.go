@@ -229,6 +229,7 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	defer stop()
 	if c.Method.Kind == protocol.OneWay || !r.params.For(c.Method).Return {
 		stop()
+		c.Unanswered = true
 		return nil
 	}
 	select {
@@ -309,6 +310,9 @@ func (r *reference) answered(c, call *protocol.Invocation, start time.Time, err 
 	}
 	failed := r.fail(c, protocol.Application, protocol.Executed, start, err.Error(), err).(*protocol.Error)
 	failed.Class = "java.lang.RuntimeException"
+	if e != nil && e.Class != "" && e.Message == failed.Message {
+		failed.Class = e.Class // a filter's
+	}
 	var named interface{ JavaClassName() string }
 	if errors.As(err, &named) {
 		failed.Class = named.JavaClassName()
