@@ -125,6 +125,7 @@ func TestProviderInTheProcessComesAndGoes(t *testing.T) {
 		}, patience, time.Millisecond, want)
 	}
 	is("own inside")
+	require.NoError(t, in.in.Directory().Ready(t.Context()), "the others are known as well")
 	stop := load(in, 4)
 	require.NoError(t, own.Close(context.Background()))
 	is("ann sold apple")

@@ -222,9 +222,10 @@ func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	stop := context.AfterFunc(ctx, cancel)
 	done := make(chan error, 1)
 	go func() {
-		defer e.end()
-		defer cancel()
-		done <- run(protocol.WithServing(hctx, call), e, call)
+		err := run(protocol.WithServing(hctx, call), e, call)
+		e.end() // first, so that who has the reply finds nothing running any more
+		done <- err
+		cancel()
 	}()
 	defer stop()
 	if c.Method.Kind == protocol.OneWay || !r.params.For(c.Method).Return {
