@@ -49,11 +49,7 @@ func (r *Registry) Register(ctx context.Context, service *url.URL) error {
 // publishLocked wants service to be in the tree. r.mu must be held.
 func (r *Registry) publishLocked(service *url.URL) *published {
 	text := service.String()
-	p := r.published[text]
-	if p == nil {
-		p = &published{url: service}
-		r.published[text] = p
-	}
+	p := &published{url: service} // never changed once it is in the map, as others wait for an earlier one without the lock
 	lasting := service.Param("dynamic") == "false"
 	app := r.application(service)
 	provider := registry.Category(service) == registry.Providers && service.Port() > 0
@@ -68,6 +64,7 @@ func (r *Registry) publishLocked(service *url.URL) *published {
 			p.node.wantLocked(true)
 		}
 	}
+	r.published[text] = p
 	return p
 }
 
