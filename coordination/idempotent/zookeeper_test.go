@@ -13,6 +13,7 @@ import (
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/internal/zk"
 	"github.com/ferryrpc/ferry/internal/zktest"
+	"github.com/ferryrpc/ferry/zkembed"
 )
 
 func openZooKeeper(t *testing.T, z zktest.Target) *idempotent.ZooKeeper {
@@ -115,4 +116,25 @@ func TestZooKeeperSlices(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left)
 	})
+}
+
+// An executor whose session is over records nothing, even if nobody has taken its call over yet: somebody may at any time.
+func TestZooKeeperSessionOver(t *testing.T) {
+	z, err := zkembed.Start(zkembed.Options{})
+	require.NoError(t, err)
+	defer z.Close()
+	s, err := idempotent.OpenZooKeeper(extension.Env{}, "zookeeper://"+z.Addr()+"?session=30000")
+	require.NoError(t, err)
+	defer s.Close()
+	q := fresh()
+	_, err = s.Begin(t.Context(), q)
+	require.NoError(t, err)
+	for _, session := range z.Sessions() {
+		require.True(t, z.Expire(session.ID))
+	}
+	require.ErrorIs(t, s.Finish(t.Context(), q.Ticket(), idempotent.Final{State: idempotent.Done, TTL: q.TTL}), idempotent.ErrFenced)
+	b, err := s.TakeOver(t.Context(), other(q))
+	require.NoError(t, err)
+	require.Equal(t, idempotent.Started, b.State)
+	require.Equal(t, 2, b.Attempt)
 }
