@@ -138,3 +138,40 @@ func TestZooKeeperSessionOver(t *testing.T) {
 	require.Equal(t, idempotent.Started, b.State)
 	require.Equal(t, 2, b.Attempt)
 }
+
+// Two providers whose clocks are in different slices begin the same call at the same time: one starts.
+func TestZooKeeperBeginOverTheEdgeOfASlice(t *testing.T) {
+	z, err := zkembed.Start(zkembed.Options{})
+	require.NoError(t, err)
+	defer z.Close()
+	z.Intercept(func(r zkembed.Request) (f zkembed.Fault) {
+		if r.Op == zkembed.OpMulti { // both have looked by then
+			f.Delay = 10 * time.Millisecond
+		}
+		return f
+	})
+	edge := time.Now().Truncate(time.Minute)
+	var views []*idempotent.ZooKeeper
+	for _, at := range []time.Time{edge.Add(-time.Second), edge.Add(time.Second)} {
+		s, err := idempotent.OpenSliced("zookeeper://"+z.Addr()+"?session=30000", time.Minute)
+		require.NoError(t, err)
+		defer s.Close()
+		s.At(func() time.Time { return at })
+		views = append(views, s)
+	}
+	for range 20 {
+		q := fresh()
+		q.Lease, q.TTL = 10*time.Second, 20*time.Second
+		states := make(chan idempotent.State, 2)
+		for _, s := range views {
+			go func() {
+				b, err := s.Begin(t.Context(), other(q))
+				if err != nil {
+					t.Errorf("begin: %v", err)
+				}
+				states <- b.State
+			}()
+		}
+		require.ElementsMatch(t, []idempotent.State{idempotent.Started, idempotent.InProgress}, []idempotent.State{<-states, <-states})
+	}
+}
