@@ -66,7 +66,7 @@ func newFleet(s size) (*fleet, error) {
 }
 
 func (f *fleet) open(address string) (*zookeeper.Registry, error) {
-	r, err := zookeeper.New(extension.Env{}, url.MustParse(fmt.Sprintf("zookeeper://%s?cache=false&session=%d", address, f.session.Milliseconds())))
+	r, err := zookeeper.New(extension.Env{}, url.MustParse(fmt.Sprintf("zookeeper://%s?cache=false&registry-type=interface&session=%d", address, f.session.Milliseconds())))
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func (c *Client) pause(d time.Duration) {
 func (c *Client) serve(l *link) {
 	c.mu.Lock()
 	c.link, c.err = l, nil
+	c.links++
 	c.enterLocked(l.session)
 	c.touchLocked()
 	c.mu.Unlock()

@@ -97,6 +97,8 @@ type Status struct {
 	Connected bool
 	Address   string // of the server while connected
 	Session   int64  // id of the session, 0 when there is none
+	// Connection numbers the connections from 1 on; it is that of the last one while there is none.
+	Connection int64
 	// Err says why the last attempt to connect failed or the last connection broke; nil while connected, and before the
 	// first attempt came to an end.
 	Err error
@@ -119,6 +121,7 @@ type Client struct {
 	link    *link         // nil while disconnected
 	gen     *Generation   // the last one, alive or not; nil before the first
 	err     error         // see Status.Err
+	links   int64         // how many there were
 	changed chan struct{} // closed and replaced at every change of the above
 
 	// The following belong to run alone.
@@ -167,9 +170,9 @@ func (c *Client) Close() error {
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := Status{Err: c.err}
+	s := Status{Err: c.err, Connection: c.links}
 	if c.link != nil {
-		s = Status{Connected: true, Address: c.link.address, Session: c.link.session}
+		s = Status{Connected: true, Address: c.link.address, Session: c.link.session, Connection: c.links}
 	} else if c.gen != nil && c.gen.ctx.Err() == nil {
 		s.Session = c.gen.id
 	}

@@ -99,6 +99,7 @@ func (a *application) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		connection := a.r.zk.Status().Connection
 		again := a.publish(err)
 		var retry <-chan time.Time
 		if again {
@@ -108,7 +109,11 @@ func (a *application) run(ctx context.Context) {
 		}
 		select {
 		case <-a.wake:
-			pause(ctx, batch)
+			if a.r.lostSince(connection) {
+				a.r.back(ctx)
+			} else {
+				pause(ctx, batch)
+			}
 		case <-retry:
 		case <-ctx.Done():
 		}

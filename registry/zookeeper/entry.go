@@ -146,7 +146,7 @@ func (e *entry) run(ctx context.Context) {
 }
 
 // base is the first pause before mending.
-func (e *entry) base() time.Duration { return min(spread/10, e.r.p.Retry) }
+func (e *entry) base() time.Duration { return min(mend, e.r.p.Retry) }
 
 // change tells the goroutine to look at the node again.
 func (e *entry) change() {
@@ -210,6 +210,7 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 		pause(attempt, delay)
 		return
 	}
+	connection := e.r.zk.Status().Connection
 	ended := context.Background()
 	if gen != nil {
 		ended = gen.Context()
@@ -225,7 +226,9 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 		}
 	}
 	e.unproved()
-	if e.r.online(attempt) { // it was the connection or the session, and all others lost theirs too
+	// When it was the connection or the session, all others lost theirs too.
+	if e.r.lostSince(connection) || ended.Err() != nil {
+		e.r.online(attempt)
 		delay = max(delay, e.r.comeback())
 	}
 	pause(attempt, delay)

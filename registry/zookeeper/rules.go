@@ -46,9 +46,14 @@ func (r *Registry) follow(ctx context.Context, what, path string, notify func([]
 			notify(bytes.Clone(text))
 		}
 		failed = false
+		connection := r.zk.Status().Connection
 		select {
 		case <-events:
-			pause(ctx, batch)
+			if r.lostSince(connection) {
+				r.back(ctx)
+			} else {
+				pause(ctx, batch)
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -24,6 +24,8 @@ type subscription struct {
 	search     *search // among applications; nil when there is none
 	merged     map[string]choice
 	wake       chan struct{} // one place: a category changed
+	connection int64         // the one that the list was read on
+	pace       time.Duration // from a change to reading; more for a list that changes all the time
 
 	told bool
 	last registry.State // what notify was told
@@ -91,9 +93,13 @@ func (s *subscription) run(ctx context.Context) {
 		}
 	}()
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := s.patiently(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.stale(ctx, err)
+			if s.r.online(ctx) {
+				pause(ctx, s.r.comeback())
+			}
 			err = s.read(ctx)
 		}
 		switch {
@@ -108,13 +114,32 @@ func (s *subscription) run(ctx context.Context) {
 			s.settle(ctx)
 		}
 		s.live, s.at = true, s.r.env.Time()
+		s.connection = s.r.zk.Status().Connection
 		s.fresh(ctx)
 		select {
 		case <-s.wake:
-			pause(ctx, batch)
+			s.rest(ctx, time.Since(began))
 		case <-ctx.Done():
 		}
 	}
+}
+
+// rest waits after a change before the list is read again, since changes come in groups: of this list, when a fleet
+// restarts, and of all lists, when the connection was lost. quiet is how long the list had not changed before.
+func (s *subscription) rest(ctx context.Context, quiet time.Duration) {
+	if !s.r.lostSince(s.connection) {
+		if s.pace = min(2*s.pace, calm); s.pace == 0 || quiet > 2*calm {
+			s.pace = batch
+		}
+		pause(ctx, s.pace)
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if s.r.online(short); !s.r.zk.Status().Connected && ctx.Err() == nil {
+		s.stale(ctx, zk.ErrDisconnected)
+	}
+	s.r.back(ctx)
 }
 
 // patiently reads, but gives up when the servers do not answer for a while, and the first time as soon as they are known

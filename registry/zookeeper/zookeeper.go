@@ -58,10 +58,12 @@ var (
 const (
 	maxRequests = 8                      // requests of one registry in flight
 	batch       = 50 * time.Millisecond  // changes within it make one notification
+	calm        = 500 * time.Millisecond // the same for a list that changes all the time
 	grace       = time.Second            // a silence that subscribers are not told of
 	closing     = 2 * time.Second        // for unregistering at Close
-	spread      = 500 * time.Millisecond // in which the entries of a process come back, if they are few
-	paced       = 5 * time.Millisecond   // for each entry, if they are many
+	mend        = 50 * time.Millisecond  // before the first attempt to mend an entry
+	paced       = 20 * time.Millisecond  // for each of the things that come back after a lost connection
+	longestBack = 10 * time.Second       // the mean delay of a very large number of them
 )
 
 // Params are the parameters of a registry URL zookeeper://[user:password@]host:port[,host:port…].
@@ -108,6 +110,7 @@ type Registry struct {
 	entries      map[string]*entry                                    // by URL text, and of instances by path
 	applications map[string]*application                              // that subscriptions follow, by name
 	ask          func(context.Context, *url.URL, string) (any, error) // a provider for its description; may be nil
+	following    int                                                  // subscriptions and rules
 	wg           sync.WaitGroup                                       // entries, subscriptions, rules, cache; Add needs mu
 }
 
@@ -165,7 +168,13 @@ func (r *Registry) begin(run func()) error {
 	if r.closed {
 		return ErrClosed
 	}
-	r.wg.Go(run)
+	r.following++
+	r.wg.Go(func() {
+		run()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.following--
+	})
 	return nil
 }
 
@@ -236,12 +245,27 @@ func (r *Registry) online(ctx context.Context) (waited bool) {
 	}
 }
 
-// comeback is the mean delay of an entry after a lost connection: thousands of processes lost theirs too, and the servers
-// that come back are slow.
+// lostSince says whether the connection was lost since it was that one.
+func (r *Registry) lostSince(connection int64) bool {
+	s := r.zk.Status()
+	return !s.Connected || s.Connection != connection
+}
+
+// comeback is the mean delay of everything that is read or made again after a lost connection: thousands of processes lost
+// theirs too, and the servers that come back are slow. What we know is good until then: entries last as long as their
+// session, and the last lists stay in force. So there is time, the more the longer sessions are.
 func (r *Registry) comeback() time.Duration {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(min(spread, r.zk.SessionTimeout()/20), time.Duration(len(r.entries))*paced)
+	n := len(r.entries) + r.following
+	r.mu.Unlock()
+	session := r.zk.SessionTimeout()
+	return min(max(session/10, time.Duration(n)*paced), session/4, longestBack)
+}
+
+// back waits for the connection until ctx ends, and then as long as comeback says.
+func (r *Registry) back(ctx context.Context) {
+	r.online(ctx)
+	pause(ctx, r.comeback())
 }
 
 // pause sleeps for d on the average, between a half and one and a half of it, or until ctx ends.
