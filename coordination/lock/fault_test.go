@@ -222,3 +222,31 @@ func TestLeaseWithoutDeadlineOverlaps(t *testing.T) {
 	ended, _ := overtaken(t, embedded(t).Addr(), true)
 	require.True(t, ended.IsZero())
 }
+
+// A look takes only a node that is there, that belongs to the session, and that is still the same; a contender only one that is
+// among the children. Events say so earlier as a rule, but nothing depends on them.
+func TestLookRefusesWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	ours, theirs := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
+	held := locked(t, mutex(t, theirs, newPath()))
+	ctx := within(t, 5*time.Second)
+	gen, err := ours.zk.Session(ctx)
+	require.NoError(t, err)
+	h := ours.newHold(gen, Incarnation{}, request{})
+	defer h.watch.Stop()
+	h.path = held.Path()
+	require.ErrorIs(t, h.look(ctx), errGone, "it is another session's")
+	h.path = held.Path() + "x"
+	require.ErrorIs(t, h.look(ctx), errGone, "it is not there")
+
+	mine := locked(t, mutex(t, ours, newPath()))
+	mine.h.created-- // as if it had been deleted and made again
+	require.ErrorIs(t, mine.h.look(ctx), errGone)
+	mine.h.created++
+	unlock(t, mine)
+
+	_, present := predecessor([]string{"_c_x-lock-0000000007"}, contender{name: "_c_y-lock-0000000003", mark: exclusiveMark, number: 3})
+	require.False(t, present)
+	unlock(t, held)
+}
