@@ -69,7 +69,7 @@ func (w *witness) enter(l *Lease) {
 	if p := w.last; p != nil && l.Context().Err() == nil {
 		switch {
 		case p.Context().Err() != nil:
-		case w.forced[p.h.gen.ID()]:
+		case w.forced[p.h.gen.ID()], w.forced[l.h.gen.ID()]:
 			w.excused++
 		default:
 			w.overlaps = append(w.overlaps, fmt.Sprintf("%d was granted while %d was believed to hold", l.Fence().Token, p.Fence().Token))
