@@ -57,6 +57,8 @@ type running struct {
 	reporter  *monitor.Reporter
 
 	kept extension.Kept
+
+	unobserve func() // takes its services off the monitor's pages
 }
 
 func newRunning(x *Extensions, log *slog.Logger, t *tls.Config, reports monitor.Monitor, options []Option) (r *running, err error) {
@@ -93,6 +95,7 @@ func (r *running) close() error {
 		errs = append(errs, p.Close())
 	}
 	errs = append(errs, r.kept.Close())
+	r.unobserve()
 	if r.reporter != nil {
 		errs = append(errs, r.reporter.Close())
 	}
@@ -111,6 +114,7 @@ func (c *Client) start() (*running, error) {
 			return nil, err
 		}
 		c.running, c.Extensions = r, r.x
+		r.unobserve = r.x.Monitor.Observe(c.Standings)
 		c.registries = map[string]registry.Registry{}
 		c.bulletins = map[registry.Registry]*bulletin{}
 	}

@@ -81,6 +81,7 @@ func (s *Server) start() (*running, error) {
 			return nil, err
 		}
 		s.running, s.Extensions = r, r.x
+		r.unobserve = r.x.Monitor.Observe(s.Standings)
 		s.registries, s.bulletins = map[string]registry.Registry{}, map[registry.Registry]*bulletin{}
 	}
 	return s.running, nil

@@ -37,6 +37,8 @@ type Counters struct {
 	mu   sync.RWMutex // guards the following
 	list []*Counter
 	byID map[id]*Counter
+
+	observers []*observer
 }
 
 type id struct{ side, service, method string }

@@ -12,7 +12,7 @@ import (
 	"github.com/ferryrpc/ferry/protocol"
 )
 
-// Page returns a handler that shows the counters as a table of plain text.
+// Page returns a handler that shows the counters, and how services stand with their registries, as tables of plain text.
 func (s *Counters) Page() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var b bytes.Buffer
@@ -42,6 +42,7 @@ func (s *Counters) table(b *bytes.Buffer) {
 			x.Failed[protocol.Executed], short(mean), short(x.Times.Quantile(0.5)), short(x.Times.Quantile(0.99)))
 	}
 	_ = w.Flush() // a bytes.Buffer takes all
+	s.standings(b)
 }
 
 // plain keeps names that came from a peer from breaking the table.
@@ -96,6 +97,7 @@ func (s *Counters) exposition(b *bytes.Buffer) {
 			fmt.Fprintf(b, "ferry_call_failures_total{%s,outcome=%q} %d\n", labels(&samples[i]), protocol.Outcome(o), n)
 		}
 	}
+	s.gauges(b)
 }
 
 func labels(s *Sample) string {
