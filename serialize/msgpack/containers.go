@@ -71,7 +71,8 @@ func (r *Reader) enter(n, values int) bool {
 		return true
 	}
 	r.elements -= n
-	r.open = append(r.open, values)
+	r.open = append(r.open, r.left)
+	r.left = values
 	return true
 }
 

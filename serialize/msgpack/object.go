@@ -72,12 +72,12 @@ func (r *Reader) exception(e *serialize.Exception) {
 
 // again reads the value at an earlier place, which was passed over there, into v.
 func (r *Reader) again(at int, v any) {
-	end, level := r.off, len(r.open)
+	end, left, level := r.off, r.left, len(r.open)
 	r.off = at
-	r.open = append(r.open, 2) // keeps the containers around it from being counted twice
+	r.left, r.open = 2, append(r.open, left) // keeps the containers around it from being counted twice
 	r.Fail(r.Read(v))
 	if r.err == nil {
-		r.off, r.open = end, r.open[:level]
+		r.off, r.left, r.open = end, left, r.open[:level]
 	}
 }
 

@@ -25,10 +25,18 @@ type Reader struct {
 	dec    *library.Decoder // made when it is first needed, kept with the Reader
 
 	elements, bytes int   // what is left of the budget
-	open            []int // values still to come in each open container
+	left            int   // values still to come in the innermost open container; below 0 outside of all
+	open            []int // the same of the containers around it
 
 	listed, entries, objects int // list elements, map entries and maps seen so far
+
+	window   span   // the piece of the body that shared is a copy of
+	shared   string // what short strings that stand close together are parts of
+	lastText int    // where the last short string ended
 }
+
+// A span is a piece of the body.
+type span struct{ from, to int }
 
 var readers = sync.Pool{New: func() any { return new(Reader) }}
 
@@ -114,14 +122,18 @@ func (r *Reader) uint(n int) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// done counts a value of the innermost open container, and the containers that it ends.
+// done counts a value of the innermost open container, and the containers that it ends. It is small enough to be inlined.
 func (r *Reader) done() {
-	for n := len(r.open); n > 0; n-- {
-		r.open[n-1]--
-		if r.open[n-1] > 0 {
-			return
-		}
-		r.open = r.open[:n-1]
+	if r.left--; r.left == 0 {
+		r.leave()
+	}
+}
+
+// leave ends the innermost container, and those of which it was the last value.
+func (r *Reader) leave() {
+	for r.left == 0 && len(r.open) > 0 {
+		r.left = r.open[len(r.open)-1] - 1
+		r.open = r.open[:len(r.open)-1]
 	}
 }
 
@@ -185,6 +197,29 @@ func (r *Reader) Bool() bool {
 
 // Int64 reads an integer.
 func (r *Reader) Int64() int64 {
+	if rest := r.src[r.off:]; len(rest) > 8 {
+		// What most integers are, without a check per byte.
+		n, size := int64(0), 0
+		switch c := rest[0]; {
+		case c < fixMap || c >= negFix:
+			n, size = int64(int8(c)), 1
+		case c == codeUint16:
+			n, size = int64(binary.BigEndian.Uint16(rest[1:])), 3
+		case c == codeUint32:
+			n, size = int64(binary.BigEndian.Uint32(rest[1:])), 5
+		case c == codeInt64 || c == codeUint64 && rest[1] < 0x80:
+			n, size = int64(binary.BigEndian.Uint64(rest[1:])), 9
+		}
+		if size > 0 {
+			r.off += size
+			r.done()
+			return n
+		}
+	}
+	return r.otherInt64()
+}
+
+func (r *Reader) otherInt64() int64 {
 	c := r.code()
 	n, ok := r.int(c)
 	if !ok {
@@ -265,6 +300,11 @@ func (r *Reader) Uint32() uint32 { return uint32(r.ranged(0, math.MaxUint32)) }
 
 // Float64 reads a number.
 func (r *Reader) Float64() float64 {
+	if rest := r.src[r.off:]; len(rest) > 8 && rest[0] == codeFloat64 {
+		r.off += 9
+		r.done()
+		return math.Float64frombits(binary.BigEndian.Uint64(rest[1:]))
+	}
 	c := r.code()
 	var f float64
 	switch c {
@@ -286,64 +326,3 @@ func (r *Reader) Float64() float64 {
 
 // Float32 reads a number.
 func (r *Reader) Float32() float32 { return float32(r.Float64()) }
-
-// text returns the bytes of a string or binary, which alias the input; ok is false for a null and after an error.
-func (r *Reader) text(what string) (b []byte, ok bool) {
-	c := r.code()
-	n := 0
-	switch {
-	case c&0xe0 == fixStr:
-		n = int(c & 0x1f)
-	case c == codeStr8 || c == codeBin8:
-		n = int(r.uint(1))
-	case c == codeStr16 || c == codeBin16:
-		n = int(r.uint(2))
-	case c == codeStr32 || c == codeBin32:
-		n = int(r.uint(4))
-	case c == codeNil:
-		r.done()
-		return nil, false
-	default:
-		r.mistyped(what, c)
-		return nil, false
-	}
-	b, ok = r.take(n)
-	r.done()
-	return b, ok && r.err == nil
-}
-
-// String reads a string; a null is the empty one.
-func (r *Reader) String() string {
-	b, ok := r.text("a string")
-	if !ok || !r.Alloc(len(b), 1) {
-		return ""
-	}
-	return string(b)
-}
-
-// Binary reads bytes; a null is nil.
-func (r *Reader) Binary() []byte {
-	b, ok := r.text("bytes")
-	if !ok || !r.Alloc(len(b), 1) {
-		return nil
-	}
-	return append(make([]byte, 0, len(b)), b...)
-}
-
-// Field reads a string and returns its index in names, or -1 when it is none of them. i is where it is looked for first:
-// for structs that are written in the order of names that is the number of the entry.
-func (r *Reader) Field(names []string, i int) int {
-	b, ok := r.text("a field name")
-	if !ok {
-		return -1
-	}
-	if i < len(names) && string(b) == names[i] {
-		return i
-	}
-	for i := range names {
-		if string(b) == names[i] {
-			return i
-		}
-	}
-	return -1
-}

@@ -1,6 +1,7 @@
 package msgpack
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,25 @@ func BenchmarkLibraryWrite(b *testing.B) {
 	for b.Loop() {
 		_, _ = library.Marshal(c)
 	}
+}
+
+func TestShortStringsShareMemory(t *testing.T) {
+	list := make([]string, 40)
+	for i := range list {
+		list[i] = string(rune('a'+i%26)) + "-short"
+	}
+	list[20] = strings.Repeat("long", 100)
+	s := New(nil)
+	src := encode(t, s, &list)
+	var out []string
+	require.NoError(t, decode(s, src, &out))
+	require.Equal(t, list, out)
+	if !raceEnabled {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _ = decode(s, src, &out) }), 8.0, "the list, the first, the long one and the pieces")
+	}
+	clear(src)
+	require.Equal(t, list, out, "nothing aliases the input")
+	r := s.Reader(encode(t, s, &list), serialize.Limits{Bytes: 900})
+	defer r.Free()
+	require.ErrorIs(t, r.Read(&out), serialize.ErrLimit, "shared pieces draw on the budget")
 }
