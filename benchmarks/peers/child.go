@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
 	"time"
 
 	"github.com/ferryrpc/ferry/benchmarks/peers/measure"
@@ -22,6 +26,7 @@ type order struct {
 	Warm      time.Duration `json:"warm"`
 	Duration  time.Duration `json:"duration"`
 	Rate      float64       `json:"rate"` // open loop: messages per second
+	Profile   string        `json:"profile,omitempty"`
 }
 
 // say is one line of a child to its parent, on file descriptor 3: frameworks print what they like on the other two.
@@ -31,12 +36,14 @@ type say struct {
 	Skip     bool           `json:"skip,omitempty"` // the framework has no such call
 	Usage    *measure.Usage `json:"usage,omitempty"`
 	Notified int64          `json:"notified,omitempty"`
-	Load     *loadResult    `json:"load,omitempty"`
+	// Goroutines that there are when the child has settled.
+	Goroutines int         `json:"goroutines,omitempty"`
+	Load       *loadResult `json:"load,omitempty"`
 }
 
 // ask is one line of the parent to a child, on standard input. When that ends, so does the child.
 type ask struct {
-	Do       string `json:"do"`       // read (server) or go (client)
+	Do       string `json:"do"`       // read or settle (server), or go (client)
 	Notified int64  `json:"notified"` // read: wait up to 2 s until so many one-way calls have arrived
 }
 
@@ -57,6 +64,9 @@ func runChild(text string) int {
 	})
 	in := json.NewDecoder(bufio.NewReader(os.Stdin))
 	f, err := o.framework()
+	if err == nil {
+		defer o.profiled()()
+	}
 	if err == nil && o.Role == "server" {
 		err = serve(f, o, in, out)
 	} else if err == nil {
@@ -67,6 +77,25 @@ func runChild(text string) int {
 		return 1
 	}
 	return 0
+}
+
+// profiled starts a CPU profile if one is wanted; what it returns ends it. A profile costs some speed.
+func (o order) profiled() (stop func()) {
+	if o.Profile == "" {
+		return func() {}
+	}
+	f, err := os.Create(filepath.Join(o.Profile, o.Point.ID+"-"+o.Framework+"-"+o.Role+".pprof"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		return func() {}
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}
 }
 
 func (o order) framework() (peer.Framework, error) {
@@ -101,13 +130,24 @@ func serve(e peer.Framework, o order, in *json.Decoder, out *json.Encoder) error
 		for until := time.Now().Add(2 * time.Second); s.Notified() < a.Notified && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
+		if a.Do == "settle" {
+			settle()
+		}
 		u, err := measure.Read()
 		if err != nil {
 			return err
 		}
-		if err := out.Encode(say{Usage: &u, Notified: s.Notified()}); err != nil {
+		if err := out.Encode(say{Usage: &u, Notified: s.Notified(), Goroutines: runtime.NumGoroutine()}); err != nil {
 			return err
 		}
+	}
+}
+
+// settle gives back what is free. Pools lose what they hold in two collections.
+func settle() {
+	for range 3 {
+		debug.FreeOSMemory()
+		time.Sleep(200 * time.Millisecond) // memory goes back to the system, and goroutines end, a little later
 	}
 }
 

@@ -53,13 +53,9 @@ type caller struct {
 
 func newLoad(e peer.Framework, o order) (*load, error) {
 	l := &load{o: o, payload: echo.Payload(o.Point.Size)}
-	for range o.Point.Conns {
-		c, err := e.Dial(o.Addr)
-		if err != nil {
-			l.close()
-			return nil, err
-		}
-		l.conns = append(l.conns, c)
+	if err := l.dial(e); err != nil {
+		l.close()
+		return nil, err
 	}
 	var ok = true
 	switch o.Point.Kind {
@@ -79,6 +75,29 @@ func newLoad(e peer.Framework, o order) (*load, error) {
 	return l, nil
 }
 
+// dial opens the connections of the point.
+func (l *load) dial(e peer.Framework) error {
+	n := l.o.Point.Conns
+	if many, ok := e.(peer.Many); ok && l.o.Point.Kind == kindIdle && n > 1 {
+		c, err := many.DialMany(l.o.Addr, n)
+		if err != nil {
+			return err
+		}
+		for range n {
+			l.conns = append(l.conns, c)
+		}
+		return nil
+	}
+	for range n {
+		c, err := e.Dial(l.o.Addr)
+		if err != nil {
+			return err
+		}
+		l.conns = append(l.conns, c)
+	}
+	return nil
+}
+
 func (l *load) close() {
 	for _, c := range l.conns {
 		c.Close()
@@ -92,9 +111,12 @@ func (l *load) run(d time.Duration) (loadResult, error) {
 	l.notified.Store(0)
 	var unserved int64
 	l.start = time.Now()
-	if l.o.Point.Kind == kindOpen {
+	switch l.o.Point.Kind {
+	case kindOpen:
 		unserved = l.open(d)
-	} else {
+	case kindIdle:
+		l.once()
+	default:
 		l.closed(d)
 	}
 	elapsed := time.Since(l.start)
@@ -126,6 +148,16 @@ func (l *load) closed(d time.Duration) {
 		})
 	}
 	wg.Wait()
+}
+
+// once makes one call over each connection.
+func (l *load) once() {
+	for i := range l.conns {
+		if err := l.caller(i).echo(); err != nil {
+			l.fail(err)
+			return
+		}
+	}
 }
 
 func (l *load) caller(i int) *caller {

@@ -4,6 +4,7 @@
 //	QUICK=1 go run .                   three points, under five minutes (also: go run . -quick)
 //	go run . -points 128x64,open -frameworks kitex-pb,netrpc-codec,raw-net -reps 5 -d 3s
 //	go run . -list                     the names of points and frameworks
+//	go run . -growth                   curves over callers, connections and sizes
 //	go run . -from results/full.json   makes the table and the chart again from a kept run
 //	go run . -quick -readme ../../README.md   also puts the overview between the marks of that file
 //
@@ -56,11 +57,11 @@ import (
 
 // options are the flags.
 type options struct {
-	child, points, frameworks, dir, name, from, readme string
-	quick, list                                        bool
-	reps                                               int
-	duration, warm                                     time.Duration
-	rate                                               float64
+	child, points, frameworks, dir, name, from, readme, profile string
+	quick, list, growth                                         bool
+	reps                                                        int
+	duration, warm                                              time.Duration
+	rate                                                        float64
 }
 
 func main() {
@@ -80,6 +81,7 @@ func parseFlags() options {
 	var o options
 	flag.StringVar(&o.child, "child", "", "used by the program itself: be a client or a server")
 	flag.BoolVar(&o.quick, "quick", os.Getenv("QUICK") == "1", "three points and short runs; also by QUICK=1")
+	flag.BoolVar(&o.growth, "growth", false, "curves instead of points: more callers, more connections, larger messages")
 	flag.BoolVar(&o.list, "list", false, "print the names of points and frameworks")
 	flag.StringVar(&o.points, "points", "", "comma-separated points; all without it")
 	flag.StringVar(&o.frameworks, "frameworks", "", "comma-separated frameworks; all without it")
@@ -87,10 +89,11 @@ func parseFlags() options {
 	flag.DurationVar(&o.duration, "d", 0, "measured time of one run (3s, quick 1s)")
 	flag.DurationVar(&o.warm, "warm", 0, "warm-up before it (1s, quick 400ms)")
 	flag.Float64Var(&o.rate, "rate", 0, "messages per second of the open loop; by itself half of the best peer's rate at "+reference)
-	flag.StringVar(&o.dir, "dir", "results", "where the files go")
+	flag.StringVar(&o.dir, "dir", "../results", "where the files go")
 	flag.StringVar(&o.name, "name", "", "their name (full, quick)")
 	flag.StringVar(&o.from, "from", "", "measure nothing; make table and chart from this JSON file")
 	flag.StringVar(&o.readme, "readme", "", "a file to put the overview into, between the lines "+markBegin+" and "+markEnd)
+	flag.StringVar(&o.profile, "profile", "", "a folder for CPU profiles of the clients and servers")
 	flag.Parse()
 	return o.withDefaults()
 }
@@ -99,6 +102,12 @@ func (o options) withDefaults() options {
 	name, d, warm := "full", 3*time.Second, time.Second
 	if o.quick {
 		name, d, warm = "quick", time.Second, 400*time.Millisecond
+	}
+	if o.growth {
+		name, d, warm = "growth", 500*time.Millisecond, 250*time.Millisecond
+		if o.frameworks == "" {
+			o.frameworks = growthFrameworks
+		}
 	}
 	if o.name == "" {
 		o.name = name
@@ -130,6 +139,9 @@ func (o options) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.growth {
+		points = growthPoints()
+	}
 	frameworks, err := peer.Select(o.frameworks)
 	if err != nil {
 		return err
@@ -139,11 +151,11 @@ func (o options) do(ctx context.Context) error {
 	}
 	pl := plan{
 		points: points, frameworks: frameworks, reps: o.reps,
-		warm: o.warm, duration: o.duration, rate: o.rate, progress: os.Stderr,
+		warm: o.warm, duration: o.duration, rate: o.rate, profile: o.profile, progress: os.Stderr,
 	}
-	runs, err := pl.execute(ctx)
-	if len(runs) > 0 {
-		err = errors.Join(err, o.publish(newReport(pl, runs)), oursFailed(runs))
+	m, err := pl.execute(ctx)
+	if len(m.runs)+len(m.idle)+len(m.codecs) > 0 {
+		err = errors.Join(err, o.publish(newReport(pl, m)), oursFailed(m.runs))
 	}
 	return err
 }
@@ -160,10 +172,13 @@ func oursFailed(runs []run) error {
 
 // publish writes the files, and prints the overview.
 func (o options) publish(r report) error {
-	if err := r.write(o.dir, o.name); err != nil {
+	text, picture, details := overview(r), chart(r), details(r)
+	if o.growth {
+		text, picture, details = growthTable(r), growthChart(r), ""
+	}
+	if err := r.write(o.dir, o.name, text+"\n"+details, picture); err != nil {
 		return err
 	}
-	text := overview(r)
 	fmt.Print(text)
 	if o.readme != "" {
 		return insert(o.readme, text)

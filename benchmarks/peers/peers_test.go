@@ -34,8 +34,9 @@ func shortPlan(t *testing.T, points, frameworks string, progress io.Writer) plan
 func TestEveryKindOfPointMeasures(t *testing.T) {
 	var progress bytes.Buffer
 	pl := shortPlan(t, "128x64,100conns,oneway,struct,open", "arpc-pb,raw-net", &progress)
-	runs, err := pl.execute(context.Background())
+	m, err := pl.execute(context.Background())
 	require.NoError(t, err)
+	runs := m.runs
 	seen := map[string]int{}
 	for _, r := range runs {
 		require.Empty(t, r.Err, "%s at %s", r.Framework, r.Point.ID)
@@ -62,8 +63,9 @@ func TestFailureOfAChildIsReported(t *testing.T) {
 	broken := pl.frameworks[0]
 	broken.Framework = renamed{broken.Framework}
 	pl.frameworks, pl.reps = []peer.Entry{broken}, 1
-	runs, err := pl.execute(context.Background())
+	m, err := pl.execute(context.Background())
 	require.NoError(t, err)
+	runs := m.runs
 	require.Contains(t, runs[0].Err, `server: peer: no framework named "nobody"`)
 	require.Equal(t, "failed", cell(&summarize(runs)[0]))
 }
@@ -89,7 +91,7 @@ func TestSelectPoints(t *testing.T) {
 	require.Equal(t, quickPoints(), quick)
 	all, err := selectPoints("", false)
 	require.NoError(t, err)
-	require.Len(t, all, 18)
+	require.Len(t, all, 20)
 	_, err = selectPoints("128x63", false)
 	require.ErrorContains(t, err, `no point named "128x63" (have 128x1, 128x64`)
 }
@@ -130,7 +132,7 @@ func made() report {
 			}
 		}
 	}
-	return newReport(plan{reps: 3, duration: time.Second}, runs)
+	return newReport(plan{reps: 3, duration: time.Second}, measured{runs: runs})
 }
 
 func TestSummariesCompareWithTheBestPeer(t *testing.T) {
@@ -175,7 +177,7 @@ func TestChartIsWellFormed(t *testing.T) {
 func TestFilesAreMadeAgainFromJSON(t *testing.T) {
 	dir := t.TempDir()
 	r := made()
-	require.NoError(t, r.write(dir, "x"))
+	require.NoError(t, r.write(dir, "x", overview(r), chart(r)))
 	again, err := readReport(filepath.Join(dir, "x.json"))
 	require.NoError(t, err)
 	require.Equal(t, r, again)

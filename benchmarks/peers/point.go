@@ -15,6 +15,8 @@ const (
 	kindOneway  kind = "oneway"  // one-way calls, with an echo after each 63 so that no queue grows without bound
 	kindRecords kind = "records" // closed loop with structs of 20 fields instead of bytes
 	kindOpen    kind = "open"    // open loop: messages are due at times that do not depend on the replies
+	kindIdle    kind = "idle"    // connections that do nothing after one call
+	kindCodec   kind = "codec"   // no connections at all: formats alone
 )
 
 // notifies is how many one-way calls a caller makes before it waits for an echo.
@@ -41,6 +43,10 @@ func (p point) title() string {
 		return fmt.Sprintf("list of %d structs × %d", p.Records, p.Callers)
 	case p.Kind == kindOpen:
 		return "open loop, " + bytesText(p.Size)
+	case p.Kind == kindIdle:
+		return "idle connections"
+	case p.Kind == kindCodec:
+		return "codecs alone"
 	case p.Conns > 1:
 		return fmt.Sprintf("%s, %d connections × %d", bytesText(p.Size), p.Conns, p.Callers/p.Conns)
 	}
@@ -51,6 +57,9 @@ func (p point) title() string {
 func (p point) fits(e peer.Entry) bool { return p.Conns == 1 || !e.Shared }
 
 func bytesText(n int) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
 	if n >= 1<<10 {
 		return fmt.Sprintf("%d KiB", n>>10)
 	}
@@ -73,6 +82,8 @@ func allPoints() []point {
 		point{ID: "struct", Kind: kindRecords, Records: 1, Callers: 64, Conns: 1},
 		point{ID: "list", Kind: kindRecords, Records: 100, Callers: 16, Conns: 1},
 		point{ID: "open", Kind: kindOpen, Size: 128, Callers: 1024, Conns: 1},
+		point{ID: "idle", Kind: kindIdle, Size: 128, Callers: 1, Conns: 1},
+		point{ID: "codec", Kind: kindCodec, Conns: 1},
 	)
 }
 

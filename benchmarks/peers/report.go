@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ferryrpc/ferry/benchmarks/peers/codec"
 )
 
 // report is the JSON file: everything that the table and the chart are made from.
@@ -21,6 +23,9 @@ type report struct {
 	Reps      int               `json:"reps"`
 	Warm      string            `json:"warm"`
 	Duration  string            `json:"duration"`
+	Goals     []judgement       `json:"goals"`
+	Codecs    []codec.Result    `json:"codecs,omitempty"`
+	Idle      []idle            `json:"idle,omitempty"`
 	Runs      []run             `json:"runs"`
 	Summaries []summary         `json:"summaries"`
 }
@@ -33,11 +38,19 @@ type machine struct {
 	Go     string `json:"go"`
 }
 
-func newReport(pl plan, runs []run) report {
-	return report{
+func newReport(pl plan, m measured) report {
+	r := report{
 		Made: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Modules: modules(),
-		Reps: pl.reps, Warm: pl.warm.String(), Duration: pl.duration.String(), Runs: runs, Summaries: summarize(runs),
+		Reps: pl.reps, Warm: pl.warm.String(), Duration: pl.duration.String(),
+		Codecs: m.codecs, Idle: m.idle, Runs: m.runs,
 	}
+	r.digest()
+	return r
+}
+
+// digest makes from what was measured what follows from it.
+func (r *report) digest() {
+	r.Summaries, r.Goals = summarize(r.Runs), judge(r.Runs, r.Codecs)
 }
 
 func thisMachine() machine {
@@ -60,8 +73,8 @@ func thisMachine() machine {
 	return m
 }
 
-// measured are the modules whose versions the report names.
-var measured = []string{
+// named are the modules whose versions the report names.
+var named = []string{
 	"github.com/cloudwego/kitex", "github.com/lesismal/arpc", "github.com/smallnest/rpcx", "google.golang.org/grpc",
 	"dubbo.apache.org/dubbo-go/v3", "github.com/apache/dubbo-go-hessian2", "google.golang.org/protobuf", "github.com/panjf2000/gnet/v2",
 }
@@ -73,7 +86,7 @@ func modules() map[string]string {
 		return out
 	}
 	for _, d := range info.Deps {
-		for _, path := range measured {
+		for _, path := range named {
 			if d.Path == path {
 				out[path] = d.Version
 			}
@@ -82,8 +95,8 @@ func modules() map[string]string {
 	return out
 }
 
-// write makes name.json, name.md and name.svg in dir.
-func (r report) write(dir, name string) error {
+// write makes name.json, name.md with text and name.svg in dir.
+func (r report) write(dir, name, text, picture string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("peers: %w", err)
 	}
@@ -95,10 +108,10 @@ func (r report) write(dir, name string) error {
 	if err := os.WriteFile(base+".json", append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("peers: %w", err)
 	}
-	if err := os.WriteFile(base+".md", []byte(overview(r)+"\n"+details(r)), 0o644); err != nil {
+	if err := os.WriteFile(base+".md", []byte(text), 0o644); err != nil {
 		return fmt.Errorf("peers: %w", err)
 	}
-	if err := os.WriteFile(base+".svg", []byte(chart(r)), 0o644); err != nil {
+	if err := os.WriteFile(base+".svg", []byte(picture), 0o644); err != nil {
 		return fmt.Errorf("peers: %w", err)
 	}
 	return nil
@@ -114,7 +127,7 @@ func readReport(file string) (report, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, fmt.Errorf("peers: %s: %w", file, err)
 	}
-	r.Summaries = summarize(r.Runs)
+	r.digest()
 	return r, nil
 }
 

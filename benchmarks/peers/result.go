@@ -26,6 +26,7 @@ type run struct {
 // side is what one process used per call.
 type side struct {
 	CPU    float64 `json:"cpu_us"`
+	GC     float64 `json:"gc_share"` // of CPU
 	Allocs float64 `json:"allocs"`
 	Bytes  float64 `json:"alloc_bytes"`
 	Calls  float64 `json:"calls_per_write"`
@@ -48,7 +49,7 @@ func perCall(u measure.Usage, calls int64, sendmsg bool) side {
 		writes = u.Segments
 	}
 	return side{
-		CPU: float64(u.CPU) / float64(time.Microsecond) / n, Allocs: float64(u.Mallocs) / n, Bytes: float64(u.Bytes) / n,
+		CPU: float64(u.CPU) / float64(time.Microsecond) / n, GC: float64(u.GC) / float64(max(u.CPU, 1)), Allocs: float64(u.Mallocs) / n, Bytes: float64(u.Bytes) / n,
 		Calls: n / float64(max(writes, 1)), RSS: float64(u.RSS) / (1 << 20),
 	}
 }
@@ -143,6 +144,7 @@ func sideOf(runs []run, pick func(run) side) side {
 	}
 	return side{
 		CPU:    m(func(s side) float64 { return s.CPU }),
+		GC:     m(func(s side) float64 { return s.GC }),
 		Allocs: m(func(s side) float64 { return s.Allocs }),
 		Bytes:  m(func(s side) float64 { return s.Bytes }),
 		Calls:  m(func(s side) float64 { return s.Calls }),

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
+	"github.com/ferryrpc/ferry/benchmarks/peers/codec"
 	"github.com/ferryrpc/ferry/benchmarks/peers/peer"
 	"github.com/ferryrpc/ferry/zkembed"
 )
@@ -15,7 +17,14 @@ import (
 type bench struct {
 	plan
 	registry *zkembed.Server // nil if no framework uses one
-	runs     []run
+	measured
+}
+
+// measured is all that was measured.
+type measured struct {
+	runs   []run
+	idle   []idle
+	codecs []codec.Result
 }
 
 // plan is what one start of the benchmark does.
@@ -26,6 +35,7 @@ type plan struct {
 	warm       time.Duration
 	duration   time.Duration
 	rate       float64   // of the open loop; 0: half of what the best peer reached at the reference point
+	profile    string    // folder for CPU profiles, if any
 	progress   io.Writer // one line per run
 }
 
@@ -35,7 +45,7 @@ var errSkip = errors.New("peers: not supported")
 // execute does all runs, interleaved: at each point the first repetition of every framework, then the second of every
 // framework. The order turns by one each time, so that none always follows the same other. A run that fails is in the
 // report with its error, and ends nothing.
-func (pl plan) execute(ctx context.Context) ([]run, error) {
+func (pl plan) execute(ctx context.Context) (measured, error) {
 	b := &bench{plan: pl}
 	for _, e := range pl.frameworks {
 		if _, ok := e.Framework.(peer.Registered); !ok || b.registry != nil {
@@ -43,21 +53,29 @@ func (pl plan) execute(ctx context.Context) ([]run, error) {
 		}
 		z, err := zkembed.Start(zkembed.Options{})
 		if err != nil {
-			return nil, fmt.Errorf("peers: registry: %w", err)
+			return measured{}, fmt.Errorf("peers: registry: %w", err)
 		}
 		defer z.Close()
 		b.registry = z
 	}
 	for _, p := range pl.points {
 		if err := b.point(ctx, p); err != nil {
-			return b.runs, err
+			return b.measured, err
 		}
 	}
-	return b.runs, nil
+	return b.measured, nil
 }
 
 // point does all repetitions of one point.
 func (b *bench) point(ctx context.Context, p point) error {
+	switch p.Kind {
+	case kindIdle:
+		return b.allIdle(ctx)
+	case kindCodec:
+		var err error
+		b.codecs, err = codec.Measure(codecRounds, codecRound)
+		return err
+	}
 	var rate float64
 	if p.Kind == kindOpen {
 		if rate = b.rate; rate == 0 {
@@ -93,10 +111,26 @@ func (b *bench) point(ctx context.Context, p point) error {
 	return nil
 }
 
+// allIdle measures the idle connections of every framework that can have more than one.
+func (b *bench) allIdle(ctx context.Context) error {
+	for _, e := range b.frameworks {
+		if e.Shared || e.Group == peer.Ours && !strings.HasPrefix(e.Name(), "ferry-msgpack") {
+			continue // the formats share the transports
+		}
+		i := b.idle(ctx, e)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.measured.idle = append(b.measured.idle, i)
+		fmt.Fprintln(b.progress, i.line())
+	}
+	return nil
+}
+
 // order makes the order for a server. Each run has a root of its own in the registry, so that it sees no other's servers.
 func (b *bench) order(e peer.Entry, p point, rate float64) (order, error) {
 	addr, err := peer.FreeAddr()
-	o := order{Role: "server", Framework: e.Name(), Addr: addr, Point: p, Warm: b.warm, Duration: b.duration, Rate: rate}
+	o := order{Role: "server", Framework: e.Name(), Addr: addr, Point: p, Warm: b.warm, Duration: b.duration, Rate: rate, Profile: b.profile}
 	if b.registry != nil {
 		o.Registry = fmt.Sprintf("zookeeper://%s?group=run%d&file-cache=false", b.registry.Addr(), len(b.runs))
 	}

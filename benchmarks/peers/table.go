@@ -15,6 +15,19 @@ func overview(r report) string {
 	fmt.Fprintf(&b, "%s, %d cores, %s, %s; client and server as two processes on these cores, loopback, medians of %d interleaved runs of %s.\n",
 		r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go, r.Reps, r.Duration)
 	b.WriteString("Calls per second, and in brackets the CPU time of both sides per call in µs; with one caller the median latency, in the open loop the 99th percentile from the time when a message was due.\n\n")
+	if len(points) > 0 {
+		pointTable(&b, r, points, frameworks)
+	}
+	b.WriteString("\n" + versions(r))
+	for _, table := range []string{goalTable(r.Goals), codecTable(r.Codecs), idleTable(r.Idle)} {
+		if table != "" {
+			b.WriteString("\n" + table)
+		}
+	}
+	return b.String()
+}
+
+func pointTable(b *strings.Builder, r report, points []point, frameworks []string) {
 	b.WriteString("| point |")
 	for _, f := range frameworks {
 		b.WriteString(" " + f + " |")
@@ -22,14 +35,12 @@ func overview(r report) string {
 	b.WriteString(" best Ferry : best peer |\n|---|")
 	b.WriteString(strings.Repeat("---|", len(frameworks)+1) + "\n")
 	for _, p := range points {
-		fmt.Fprintf(&b, "| %s |", p.title())
+		fmt.Fprintf(b, "| %s |", p.title())
 		for _, f := range frameworks {
 			b.WriteString(" " + cell(find(r.Summaries, p, f)) + " |")
 		}
 		b.WriteString(" " + verdict(r.Summaries, p) + " |\n")
 	}
-	b.WriteString("\n" + versions(r))
-	return b.String()
 }
 
 // byLatency says whether a point is about latency and not about throughput.
@@ -84,8 +95,8 @@ func details(r report) string {
 		if s := find(r.Summaries, p, frameworks[0]); s != nil && s.Target > 0 {
 			fmt.Fprintf(&b, "%s messages due per second.\n\n", rateText(s.Target))
 		}
-		b.WriteString("| framework | calls/s, median (least – most) | × best peer | CPU µs, client + server | spread of both | × best peer | p50 µs | p99 µs | allocations, client / server | bytes, client / server | calls per write, client / server | RSS MiB, client / server |\n")
-		b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+		b.WriteString("| framework | calls/s, median (least – most) | × best peer | CPU µs, client + server | spread of both | × best peer | p50 µs | p99 µs | allocations, client / server | bytes, client / server | GC % of CPU, client / server | calls per write, client / server | RSS MiB, client / server |\n")
+		b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 		for _, f := range frameworks {
 			if s := find(r.Summaries, p, f); s != nil {
 				b.WriteString(detail(s))
@@ -98,7 +109,7 @@ func details(r report) string {
 
 func detail(s *summary) string {
 	if s.Reps == 0 {
-		return fmt.Sprintf("| %s | failed: %s |||||||||||\n", s.Framework, oneLine(s.Failed))
+		return fmt.Sprintf("| %s | failed: %s ||||||||||||\n", s.Framework, oneLine(s.Failed))
 	}
 	name := s.Framework
 	if s.Failed != "" {
@@ -108,10 +119,10 @@ func detail(s *summary) string {
 		name += fmt.Sprintf(" (%.0f messages not begun)", s.Unserved)
 	}
 	c, v := s.Client, s.Server
-	return fmt.Sprintf("| %s | %s (%s – %s) | %.2f | %s + %s | %s – %s | %.2f | %s | %s | %s / %s | %.0f / %.0f | %s / %s | %.0f / %.0f |\n",
+	return fmt.Sprintf("| %s | %s (%s – %s) | %.2f | %s + %s | %s – %s | %.2f | %s | %s | %s / %s | %.0f / %.0f | %.1f / %.1f | %s / %s | %.0f / %.0f |\n",
 		name, rateText(s.Rate.Median), rateText(s.Rate.Min), rateText(s.Rate.Max), s.Ratio,
 		digits(c.CPU), digits(v.CPU), digits(s.CPU.Min), digits(s.CPU.Max), s.CPURatio,
-		digits(s.P50.Median), digits(s.P99.Median), digits(c.Allocs), digits(v.Allocs), c.Bytes, v.Bytes,
+		digits(s.P50.Median), digits(s.P99.Median), digits(c.Allocs), digits(v.Allocs), c.Bytes, v.Bytes, 100*c.GC, 100*v.GC,
 		digits(c.Calls), digits(v.Calls), c.RSS, v.RSS)
 }
 

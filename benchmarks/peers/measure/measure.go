@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 // Usage is what a process has used since it started.
 type Usage struct {
 	CPU      time.Duration `json:"cpu"`      // user and system time
+	GC       time.Duration `json:"gc"`       // the garbage collector's part of it, as the runtime estimates it
 	Mallocs  uint64        `json:"mallocs"`  // heap objects allocated
 	Bytes    uint64        `json:"bytes"`    // heap bytes allocated
 	Writes   uint64        `json:"writes"`   // write and writev calls: on sockets, and those by which event loops wake up
@@ -36,6 +38,7 @@ func Read() (Usage, error) {
 		return u, fmt.Errorf("measure: getrusage: %w", err)
 	}
 	u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	u.GC = collector()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	u.Mallocs, u.Bytes = m.Mallocs, m.TotalAlloc
@@ -54,13 +57,25 @@ func Read() (Usage, error) {
 // Since returns what was used between before and u. RSS is not a sum and stays as it is in u.
 func (u Usage) Since(before Usage) Usage {
 	return Usage{
-		CPU: u.CPU - before.CPU, Mallocs: u.Mallocs - before.Mallocs, Bytes: u.Bytes - before.Bytes,
+		CPU: u.CPU - before.CPU, GC: u.GC - before.GC, Mallocs: u.Mallocs - before.Mallocs, Bytes: u.Bytes - before.Bytes,
 		Writes: u.Writes - before.Writes, Segments: less(u.Segments, before.Segments), RSS: u.RSS,
 	}
 }
 
 // less is a - b, and 0 if connections that were counted in b have been closed since.
 func less(a, b uint64) uint64 { return a - min(a, b) }
+
+// collector is the CPU time of the garbage collector without what it did while the processors had nothing else to do.
+func collector() time.Duration {
+	s := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/idle:cpu-seconds"}}
+	metrics.Read(s)
+	for i := range s {
+		if s[i].Value.Kind() != metrics.KindFloat64 {
+			return 0
+		}
+	}
+	return time.Duration((s[0].Value.Float64() - s[1].Value.Float64()) * float64(time.Second))
+}
 
 // field returns the number behind name in a file of /proc that has one name per line.
 func field(file, name string) (uint64, error) {

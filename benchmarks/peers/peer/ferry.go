@@ -85,14 +85,21 @@ func closeFerry(s *ferry.Server) {
 
 // Dial makes a client of its own, since the references of one client to a provider share a connection. The registry, not
 // addr, leads to the provider.
-func (f ferryRPC) Dial(addr string) (Caller, error) {
-	c := ferry.NewClient(f.registry, f.options()...)
+func (f ferryRPC) Dial(addr string) (Caller, error) { return f.dial(addr) }
+
+func (f ferryRPC) dial(addr string, more ...ferry.Option) (Caller, error) {
+	c := ferry.NewClient(f.registry, append(f.options(), more...)...)
 	e, err := echo.ReferEcho(c)
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("peer: ferry at %s: %w", addr, err)
 	}
 	return ferryCaller{c, e}, nil
+}
+
+// DialMany opens n connections of one reference.
+func (f ferryRPC) DialMany(addr string, n int) (Caller, error) {
+	return f.dial(addr, ferry.Param("connections", strconv.Itoa(n)))
 }
 
 type ferryCaller struct {

@@ -44,6 +44,11 @@ type Caller interface {
 	Close() error
 }
 
+// Many is a Framework whose client opens many connections by itself, and uses one after the other.
+type Many interface {
+	DialMany(addr string, n int) (Caller, error)
+}
+
 // Lister is a Caller that can also echo records.
 type Lister interface {
 	// Records turns list into what the framework sends and returns the call, which goroutines share. It returns how
