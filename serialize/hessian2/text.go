@@ -277,6 +277,10 @@ func (r *Reader) Binary() []byte {
 	if r.err != nil || !r.spend(size.n) {
 		return nil
 	}
+	if size.n > 0 && r.pos-size.from-size.n <= 3 { // one chunk: two have more than three bytes before them
+		b := append([]byte(nil), r.src[r.pos-size.n:r.pos]...) // which does not clear the memory first, as make would
+		return b[:size.n:size.n]
+	}
 	end := r.pos
 	r.pos = size.from
 	out := make([]byte, 0, size.n)

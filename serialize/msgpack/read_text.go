@@ -84,7 +84,10 @@ func (r *Reader) Binary() []byte {
 	if !ok || !r.Alloc(len(b), 1) {
 		return nil
 	}
-	return append(make([]byte, 0, len(b)), b...)
+	if len(b) == 0 {
+		return []byte{}
+	}
+	return append([]byte(nil), b...) // which does not clear the memory first, as make would
 }
 
 // Field reads a string and returns its index in names, or -1 when it is none of them. i is where it is looked for first:

@@ -319,7 +319,10 @@ func (r *reader) binary() []byte {
 	if !ok || r.draw("bytes", len(f.bytes)) != nil {
 		return nil
 	}
-	return append(make([]byte, 0, len(f.bytes)), f.bytes...)
+	if len(f.bytes) == 0 {
+		return []byte{}
+	}
+	return append([]byte(nil), f.bytes...) // which does not clear the memory first, as make would
 }
 
 // time reads a Timestamp in local time; ok is false for a null.
