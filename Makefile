@@ -3,6 +3,7 @@
 # make gen      write all generated code again
 # make bench    the benchmarks of the packages, and a call from end to end
 # make bench-peers  Ferry and its peers in one run (QUICK=1 takes under five minutes)
+# make bench-growth  how calls/s and CPU grow with callers, connections, sizes, providers and services
 # make bench-locks  locks on three kinds of servers
 # make fuzz     the fuzz targets, FUZZTIME each (default 1m)
 # make vuln     look for known vulnerabilities; needs the network
@@ -12,7 +13,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME   ?= 1m
 BUILD       = $(CURDIR)/build
 
-.PHONY: test deps gen lint unit guards modules fuzz fuzz-short bench bench-peers vuln clean
+.PHONY: test deps gen lint unit guards modules fuzz fuzz-short bench bench-peers bench-growth vuln clean
 
 test: deps lint unit guards modules interop fuzz-short
 
@@ -39,7 +40,7 @@ guards:
 
 modules:
 	cd examples/extension && go vet ./... && go test -race ./...
-	cd benchmarks/peers && go vet ./...
+	cd benchmarks/peers && go vet ./... && go test . ./codec ./flame ./measure
 	cd coordination/idempotent/storetest && go vet ./... && go test -race -timeout 10m ./...
 
 fuzz-short:
@@ -56,6 +57,10 @@ bench:
 .PHONY: bench-locks
 bench-locks:
 	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench . -benchtime 1s ./coordination/lock
+
+bench-growth:
+	cd benchmarks/peers && go run . -growth
+	go run ./benchmarks/listed -o benchmarks/results/listed
 
 bench-peers:
 	cd benchmarks/peers && go run . $(if $(QUICK),-quick,-readme ../../README.md)

@@ -1,6 +1,6 @@
 // Command peers measures Ferry and the frameworks that users could take instead on the same work, in one run.
 //
-//	go run .                           every point, every framework: about an hour
+//	go run .                           every point, every framework: about half an hour
 //	QUICK=1 go run .                   three points, under five minutes (also: go run . -quick)
 //	go run . -points 128x64,open -frameworks kitex-pb,netrpc-codec,raw-net -reps 5 -d 3s
 //	go run . -list                     the names of points and frameworks
@@ -85,7 +85,7 @@ func parseFlags() options {
 	flag.BoolVar(&o.list, "list", false, "print the names of points and frameworks")
 	flag.StringVar(&o.points, "points", "", "comma-separated points; all without it")
 	flag.StringVar(&o.frameworks, "frameworks", "", "comma-separated frameworks; all without it")
-	flag.IntVar(&o.reps, "reps", 3, "repetitions")
+	flag.IntVar(&o.reps, "reps", 3, "repetitions at points that a goal is about; others get half as many")
 	flag.DurationVar(&o.duration, "d", 0, "measured time of one run (3s, quick 1s)")
 	flag.DurationVar(&o.warm, "warm", 0, "warm-up before it (1s, quick 400ms)")
 	flag.Float64Var(&o.rate, "rate", 0, "messages per second of the open loop; by itself half of the best peer's rate at "+reference)

@@ -86,7 +86,7 @@ func (b *bench) point(ctx context.Context, p point) error {
 		}
 	}
 	skip := map[string]bool{}
-	for rep := range b.reps {
+	for rep := range repetitions(p, b.reps) {
 		for i := range b.frameworks {
 			e := b.frameworks[(i+rep)%len(b.frameworks)]
 			if !p.fits(e) || skip[e.Name()] {
@@ -109,6 +109,16 @@ func (b *bench) point(ctx context.Context, p point) error {
 		}
 	}
 	return nil
+}
+
+// repetitions is n for points that a goal is about, and half of it for the others.
+func repetitions(p point, n int) int {
+	for _, g := range allGoals() {
+		if g.point == p.ID {
+			return n
+		}
+	}
+	return (n + 1) / 2
 }
 
 // allIdle measures the idle connections of every framework that can have more than one.
