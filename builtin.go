@@ -5,6 +5,7 @@ import (
 
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/coordination/idempotent"
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/exchange"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/filter"
@@ -40,7 +41,7 @@ func Builtin() *Extensions {
 	x.addFilters()
 	x.addStores()
 	for _, sample := range []any{dubbo.Params{}, exchange.Params{}, exchange.ServerParams{}, cluster.SelectParams{}, cluster.OutlierParams{}, cluster.MockParams{}, cluster.TagParams{},
-		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, scopeParams{}, monitor.ReporterParams{}} {
+		loadbalance.BalancerParams{}, loadbalance.WeightParams{}, serverParams{}, checkParams{}, commonParams{}, proxyParams{}, zoneParams{}, scopeParams{}, monitor.ReporterParams{}, ordered.Params{}} {
 		x.Declare(sample)
 	}
 	return x
@@ -60,7 +61,8 @@ func (x *Extensions) kinds() {
 	x.Serializers.Kind, x.Serializers.Key, x.Serializers.Default = "serialization", "serialization", "hessian2"
 	x.ClusterFilters.Kind, x.ClusterFilters.Key, x.ClusterFilters.Default = "filter", "filter", "metrics,attachments,validation,cache"
 	x.ReferenceFilters.Kind, x.ReferenceFilters.Key, x.ReferenceFilters.Default = "filter", "reference.filter", "timeout,sendtoken,actives"
-	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog,validation,cache,idempotent"
+	x.ServiceFilters.Kind, x.ServiceFilters.Key, x.ServiceFilters.Default = "filter", "service.filter", "metrics,recover,token,executes,tps,accesslog,validation,cache,ordered,idempotent"
+	x.Ordered.Stores.Kind, x.Ordered.Stores.Key, x.Ordered.Formats = "store", "ordered.store", &x.Serializers
 }
 
 // must is for names that are written in this file.
@@ -118,6 +120,13 @@ func (x *Extensions) addClusters() {
 	add(&x.Clusters, "forking", cluster.ForkingParams{}, cluster.NewForking)
 	add(&x.Clusters, "broadcast", cluster.BroadcastParams{}, cluster.NewBroadcast)
 	add(&x.Clusters, "available", nil, cluster.NewAvailable)
+	add(&x.Clusters, "ordered", ordered.ClusterParams{}, func(e extension.Env, u *url.URL) (cluster.Cluster, error) {
+		inner, err := cluster.NewFailover(e, u)
+		if err != nil {
+			return nil, err
+		}
+		return ordered.NewCluster(e, u, inner)
+	})
 }
 
 func (x *Extensions) addBalancers() {
@@ -148,6 +157,7 @@ func (x *Extensions) addFilters() {
 	add(&x.ServiceFilters, "executes", filter.ExecutesParams{}, filter.NewExecutes)
 	add(&x.ServiceFilters, "tps", filter.TPSParams{}, filter.NewTPS)
 	add(&x.ServiceFilters, "accesslog", filter.AccessLogParams{}, filter.NewAccessLog)
+	add(&x.ServiceFilters, "ordered", ordered.HostParams{}, x.Ordered.NewFilter)
 	add(&x.ServiceFilters, "idempotent", idempotent.Params{}, x.Idempotent.NewFilter)
 }
 

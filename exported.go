@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -31,6 +32,13 @@ type exported struct {
 
 	mu      sync.Mutex // guards what the entries hold
 	entries []*entry
+	parts   []part
+}
+
+// A part is what a filter attached.
+type part struct {
+	extension.Part
+	name string
 }
 
 // A chain is the filters around the service.
@@ -63,15 +71,17 @@ func (e *exported) Invoke(ctx context.Context, c *protocol.Invocation) error {
 
 // Close takes the service off the air everywhere.
 func (e *exported) Close(ctx context.Context) error {
-	if e.local == nil {
-		return e.Exporter.Close(ctx)
+	for _, p := range e.parts {
+		p.Withdraw(ctx)
 	}
 	var inside error
 	var closing sync.WaitGroup
-	closing.Go(func() { inside = e.local.Close(ctx) })
+	if e.local != nil {
+		closing.Go(func() { inside = e.local.Close(ctx) })
+	}
 	err := e.Exporter.Close(ctx)
 	closing.Wait()
-	return errors.Join(err, inside)
+	return errors.Join(err, inside, e.closeParts())
 }
 
 // filter puts the filters that u asks for around the service. Calls that are in the old ones finish there. When nothing
@@ -82,11 +92,47 @@ func (e *exported) filter(u *url.URL) error {
 	if old := e.chain.Load(); old != nil && old.params == params {
 		return nil
 	}
-	filters, err := x.ServiceFilters.OpenAll(e.env, u)
+	env := e.env
+	env.Attach = e.attach
+	filters, err := x.ServiceFilters.OpenAll(env, u)
 	if err == nil {
 		e.chain.Store(&chain{protocol.Chain(e.impl, filters...), params})
 	}
 	return err
+}
+
+// attach implements extension.Env.Attach. Parts are attached when the service is exported; rules cannot add any.
+func (e *exported) attach(name string, open func() (extension.Part, error)) (extension.Part, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.parts {
+		if p.name == name {
+			return p.Part, nil
+		}
+	}
+	p, err := open()
+	if err == nil {
+		e.parts = append(e.parts, part{p, name})
+	}
+	return p, err
+}
+
+// startParts tells the parts where the service is, as the first ZooKeeper among the registries shows it.
+func (e *exported) startParts() error {
+	for _, p := range e.parts {
+		if err := p.Start(published(e.running.x, e.at(e.env.Registry)), e.env.Registry); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func (e *exported) closeParts() error {
+	var errs []error
+	for _, p := range e.parts {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // filterParams are the parameters, one per line, that filters of providers read.

@@ -3,6 +3,7 @@ package ferry
 import (
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/coordination/idempotent"
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/filter"
 	"github.com/ferryrpc/ferry/loadbalance"
@@ -37,6 +38,9 @@ type Extensions struct {
 	// Idempotent is what recorded calls are made of: stores by the name that the parameter idempotent gives, resolvers, and who
 	// a caller is.
 	Idempotent idempotent.Setup
+
+	// Ordered is what services with ordered calls are made of: stores by the name that the parameter ordered.store gives.
+	Ordered ordered.Setup
 
 	// Types maps Java class names to Go types for all formats.
 	Types *serialize.Types

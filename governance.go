@@ -13,6 +13,7 @@ import (
 
 	"github.com/ferryrpc/ferry/cluster"
 	"github.com/ferryrpc/ferry/cluster/rule"
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/url"
 )
@@ -180,7 +181,9 @@ func (g *governance) state(b *bulletin, s registry.State) {
 		}
 		changed = b != nil && app != g.app
 		g.app = app
-		if g.entries.update(g, s.URLs) {
+		order := !g.src.ordered && slices.ContainsFunc(s.URLs, func(u *url.URL) bool { return registry.Category(u) == registry.Providers && ordered.Asked(u) })
+		g.src.ordered = g.src.ordered || order
+		if g.entries.update(g, s.URLs) || order {
 			g.apply(true)
 		}
 	}

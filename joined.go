@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ferryrpc/ferry/cluster"
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/loadbalance"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/url"
@@ -37,6 +38,9 @@ func (s *source) reconfigure(u *url.URL) error {
 // rejoin makes the cluster anew if its parameters changed. Calls that are in the old one finish there.
 func (s *source) rejoin(u *url.URL) error {
 	params := s.running.x.clusterParams(u)
+	if s.ordered {
+		params += "\n"
+	}
 	old := s.joined.Load()
 	if old != nil && old.params == params {
 		return nil
@@ -82,6 +86,11 @@ func (s *source) newCluster(u *url.URL, d cluster.Directory) (protocol.Invoker, 
 	if err != nil {
 		return nil, err
 	}
+	if u.Param("cluster") != "ordered" && (s.ordered || ordered.Asked(u)) {
+		if cl, err = ordered.NewCluster(r.env, u, cl); err != nil {
+			return nil, err
+		}
+	}
 	return cl.Join(d, balancer), nil
 }
 
@@ -114,6 +123,7 @@ func (x *Extensions) clusterParams(u *url.URL) string {
 	}
 	note("", cluster.SelectParams{})
 	note("", loadbalance.BalancerParams{})
+	note("", ordered.Params{})
 	x.Clusters.Params(note)
 	x.Balancers.Params(note)
 	return paramLines(u, known)

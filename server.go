@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/monitor"
 	"github.com/ferryrpc/ferry/protocol"
@@ -159,20 +160,20 @@ func (s *Server) export(r *running, i *protocol.Interface, impl any, options []O
 func (s *Server) open(env extension.Env, r *running, i *protocol.Interface, impl any, u *url.URL, p serverParams, scope scopeParams) (*exported, error) {
 	e := &exported{running: r, env: env, params: p, impl: protocol.Implementation(impl)}
 	if err := e.filter(u); err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.closeParts())
 	}
 	service := &protocol.Service{Interface: i, Invoker: e}
 	if scope.Scope == "local" {
 		u = u.WithScheme("inproc")
 	}
 	pr, err := r.protocol(u)
+	if err == nil {
+		e.Exporter, err = pr.Export(service, u)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.closeParts())
 	}
-	if e.Exporter, err = pr.Export(service, u); err != nil {
-		return nil, err
-	}
-	if u.Scheme() != "inproc" && scope.shares() && r.x.local != nil {
+	if u.Scheme() != "inproc" && scope.shares() && r.x.local != nil && !ordered.Asked(u) { // ordered calls need the list of all providers
 		e.local = r.x.local.Share(service, e.URL())
 	}
 	return e, nil
@@ -233,7 +234,8 @@ func private() []string {
 		"connection.executes", "generic.invoke", "cancel.on.disconnect", "service.filter", "filter", "accesslog", "queue", "write.stall",
 		"frame.timeout", "handshake.timeout", "loops", "shutdown", "scope", "injvm", "validation", "cache", "cache.size", "cache.bytes",
 		"cache.seconds",
-		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records"}
+		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records",
+		"ordered.zookeeper", "ordered.store", "ordered.policy", "ordered.move", "ordered.drain", "ordered.replay", "ordered.gap", "ordered.result"}
 }
 
 // publish registers what was exported.
@@ -241,6 +243,9 @@ func (s *Server) publish(r *running, places []*url.URL, e *exported, p serverPar
 	s.mu.Lock()
 	s.exporters = append(s.exporters, e)
 	s.mu.Unlock()
+	if err := e.startParts(); err != nil {
+		return errors.Join(err, s.withdraw(e))
+	}
 	if p.Register {
 		for _, place := range places {
 			reg, err := s.registry(r, place, e.URL().Param("application"))

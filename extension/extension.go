@@ -5,6 +5,7 @@
 package extension
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,6 +31,21 @@ type Env struct {
 	Registry *url.URL
 	// Kept holds what outlives the implementation that opened it; nil: nothing does.
 	Kept *Kept
+	// Attach returns the part of the exported service that has a name, and makes it first if there is none, for filters that must
+	// know when the service is on the air. Filters are made again when a rule changes their parameters; parts stay. nil means
+	// that there is no exported service.
+	Attach func(name string, open func() (Part, error)) (Part, error)
+}
+
+// A Part is something around a provider's service that lives as long as the service does. The server calls its methods, one
+// after the other.
+type Part interface {
+	// Start is called when the service has its address, before the registry shows it. registry is Env.Registry.
+	Start(published, registry *url.URL) error
+	// Withdraw is called when the registry shows the service no more, and while calls still come. ctx bounds it.
+	Withdraw(ctx context.Context)
+	// Close is called when no call comes any more, and also after a failed Start or none.
+	Close() error
 }
 
 // Log returns the logger, or one that drops everything.

@@ -12,6 +12,7 @@ import "strings"
 //   - limits on peers: accepts, connection.calls, connection.executes, frame.timeout, handshake.timeout, write.stall,
 //     heartbeat.timeout, and threads and queues
 //   - whether a repeat is harmless: idempotent, and everything that starts with idempotent.
+//   - which calls are in order: ordered, and everything that starts with ordered.
 //   - identity: interface, group, version, application, side, and what the registry itself uses
 //   - where a provider serves, and what it asks of arguments: scope, injvm, validation
 //   - files: accesslog, cache, file
@@ -29,7 +30,7 @@ func Protected(key string) bool {
 }
 
 func protected(key string) bool {
-	for _, prefix := range []string{"tls.", "ssl.", "auth.", "registry.", "idempotent."} {
+	for _, prefix := range []string{"tls.", "ssl.", "auth.", "registry.", "idempotent.", "ordered."} {
 		if strings.HasPrefix(key, prefix) {
 			return true
 		}
@@ -40,7 +41,7 @@ func protected(key string) bool {
 		"protocol", "transport", "transporter", "client", "server", "url", "host", "port", "bind.ip", "bind.port", "proxy", "generic", "generic.invoke",
 		"filter", "reference.filter", "service.filter", "side.filter", "listener", "invoker.listener", "exporter.listener",
 		"accepts", "connection.calls", "connection.executes", "frame.timeout", "handshake.timeout", "write.stall", "heartbeat.timeout", "threads",
-		"queues", "idempotent", "interface", "path", "group", "version", "application", "remote.application", "side", "category", "dynamic",
+		"queues", "idempotent", "ordered", "interface", "path", "group", "version", "application", "remote.application", "side", "category", "dynamic",
 		"timestamp", "registry", "register", "accesslog", "cache", "file",
 		"scope", "injvm", "validation":
 		return true

@@ -120,7 +120,7 @@ func (c *Client) incarnation(ctx context.Context, gen *zk.Generation) (Incarnati
 		return c.known, nil
 	}
 	c.lives.Unlock()
-	life, err := c.readIncarnation(ctx)
+	life, err := IncarnationOf(ctx, c.zk)
 	if err != nil {
 		return Incarnation{}, err
 	}
@@ -135,9 +135,11 @@ func (c *Client) incarnation(ctx context.Context, gen *zk.Generation) (Incarnati
 	return life, nil
 }
 
-func (c *Client) readIncarnation(ctx context.Context) (life Incarnation, err error) {
+// IncarnationOf reads the incarnation of an ensemble's data and makes one where there is none, for recipes with a session of their
+// own. It may be kept for as long as the session's generation lasts.
+func IncarnationOf(ctx context.Context, z *zk.Client) (life Incarnation, err error) {
 	for {
-		data, _, err := c.zk.Get(ctx, incarnationNode, nil)
+		data, _, err := z.Get(ctx, incarnationNode, nil)
 		if err == nil {
 			if n, err := hex.Decode(life[:], data[:min(len(data), 2*len(life))]); err != nil || n != len(life) || len(data) != 2*len(life) {
 				return life, fmt.Errorf("%w: %s holds %q", ErrIncarnation, incarnationNode, shorten(string(data)))
@@ -148,7 +150,7 @@ func (c *Client) readIncarnation(ctx context.Context) (life Incarnation, err err
 			return life, err
 		}
 		_, _ = rand.Read(life[:]) // never fails
-		_, err = c.zk.Create(ctx, zk.Node{Path: incarnationNode, Data: []byte(life.String()), Parents: true})
+		_, err = z.Create(ctx, zk.Node{Path: incarnationNode, Data: []byte(life.String()), Parents: true})
 		if err != nil && !errors.Is(err, zk.ErrNodeExists) && !errors.Is(err, zk.ErrConnectionLost) {
 			return life, err
 		}

@@ -111,6 +111,14 @@ func (c *Client) Delete(ctx context.Context, path string, version int32) error {
 	return err
 }
 
+// DeleteIn deletes a node on a connection of a generation's session or not at all.
+func (c *Client) DeleteIn(ctx context.Context, gen *Generation, path string, version int32) error {
+	_, err := do(ctx, c, op{name: "delete", path: path, gen: gen}, func(l *link) (struct{}, error) {
+		return struct{}{}, l.lib.Delete(path, version)
+	}, nil)
+	return err
+}
+
 // Set writes a node's data if it has that version.
 func (c *Client) Set(ctx context.Context, path string, data []byte, version int32) (Stat, error) {
 	return do(ctx, c, op{name: "set", path: path}, func(l *link) (Stat, error) {
