@@ -22,8 +22,8 @@ type attempt struct {
 	given  protocol.Attachments
 
 	number  int
-	again   bool             // the last one was in vain
-	outcome protocol.Outcome // of all of them together
+	again   bool // the last one was in vain
+	unknown bool // one of them may have run
 	last    error
 	sent    int    // how often it was sent to another owner
 	vain    int    // in a row, without news of the owner
@@ -53,7 +53,7 @@ func (a *attempt) send(ctx context.Context, base uint64) error {
 	const pairs = 12
 	out := append(make(protocol.Attachments, 0, len(a.given)+pairs), a.given...)
 	c.Attachments = append(out, attachKey, a.key, attachClient, a.id, attachSeq, text[:digits], attachBase, text[digits:], attachEpoch, r.epoch)
-	if a.outcome == protocol.OutcomeUnknown && a.number > 0 {
+	if a.unknown {
 		c.Attachments = append(c.Attachments, protocol.RetryOfUnknown, "true")
 	}
 	a.number++
@@ -124,7 +124,7 @@ func (a *attempt) judge(r *route, err error) error {
 	case ErrKey.Error():
 		return failure(c, protocol.Serialization, protocol.NotStarted, ErrKey, err)
 	case ErrOutcomeUnknown.Error():
-		a.outcome = protocol.OutcomeUnknown
+		a.unknown = true
 		unknown := failure(c, protocol.Network, protocol.OutcomeUnknown, ErrOutcomeUnknown, err)
 		if c.ReplyAttachments.Value(attachFinal) != "" {
 			return unknown
@@ -145,7 +145,7 @@ func (a *attempt) judge(r *route, err error) error {
 		}
 	}
 	if e.Outcome == protocol.OutcomeUnknown {
-		a.outcome = protocol.OutcomeUnknown
+		a.unknown = true
 	}
 	a.vain++
 	if a.avoid == "" && e.Code != protocol.LimitExceeded {
@@ -214,9 +214,10 @@ func (a *attempt) result(err error, began time.Time) error {
 	if error(e) != err {
 		d.Message, d.Cause = err.Error(), err
 	}
-	if a.outcome == protocol.OutcomeUnknown && d.Outcome != protocol.Executed && a.number > 0 {
+	switch {
+	case a.unknown && d.Outcome != protocol.Executed:
 		d.Outcome = protocol.OutcomeUnknown
-	} else if a.number > 0 && d.Outcome == protocol.NotSent && a.again {
+	case a.number > 0 && d.Outcome == protocol.NotSent:
 		d.Outcome = protocol.NotStarted
 	}
 	d.Attempt, d.Attempts, d.Elapsed = a.number, a.number, time.Since(began)

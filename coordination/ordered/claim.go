@@ -48,7 +48,7 @@ func (h *host) claim(e *era, b *bucket) {
 		h.failed(ctx, b, err)
 		return
 	}
-	h.own(b, newTenure(e.gen, f, l))
+	h.own(b, newTenure(e.gen, f, l, h.weak.deadline))
 }
 
 // take makes the bucket's node, unless create is false, and returns its epoch when it is ours. It is watched in any case.
@@ -167,7 +167,7 @@ func (h *host) endEra(gen *zk.Generation) {
 		t := b.tenure
 		b.blocked, b.owner, b.ownerEpoch = false, "", ""
 		b.mu.Unlock()
-		if t != nil && t.gen == gen {
+		if t != nil && t.gen == gen && !t.deadlineOff {
 			h.lose(b, t, errors.New("the session ended"))
 		}
 	}

@@ -210,7 +210,7 @@ func (x *invoker) ordered(ctx context.Context, c *protocol.Invocation, key strin
 		}
 		if base, err = l.repair(ctx, until, seq, a.delay()); err != nil {
 			l.leave(seq, false)
-			return a.result(ended(ctx, c, a.outcome, errors.Join(a.last, err)), began)
+			return a.result(ended(ctx, c, protocol.NotSent, errors.Join(a.last, err)), began)
 		}
 	}
 }

@@ -74,7 +74,9 @@ func (s *Setup) newHost(e extension.Env, u *url.URL) (extension.Part, error) {
 			known[f.ID()] = f
 		}
 	}
-	return newHost(e, p, codec{format: own, others: func(id byte) serialize.Serializer { return known[id] }}, named), nil
+	h := newHost(e, p, codec{format: own, others: func(id byte) serialize.Serializer { return known[id] }}, named)
+	h.weak = s.weak
+	return h, nil
 }
 
 // Use makes a store known under the name that the parameter ordered.store gives.

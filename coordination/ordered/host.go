@@ -32,6 +32,7 @@ type host struct {
 	service string
 	self    string // the address that consumers know
 	codec   codec
+	weak    weakness
 	named   Store // nil: memory or zookeeper, by params.Store
 
 	zk      *zk.Client
@@ -265,7 +266,7 @@ func (h *host) settle(gen *zk.Generation, owed float64) float64 {
 		b := &h.buckets[i]
 		ours := m.of(i) == h.self && !leaving
 		b.mu.Lock()
-		t, stale := b.tenure, b.state == owning && b.tenure.gen != gen // claimed when its generation ended
+		t, stale := b.tenure, b.state == owning && b.tenure.gen != gen && !b.tenure.deadlineOff // claimed when its generation ended
 		claim := ours && b.state == idle && !b.queued && !b.blocked && !b.releasing && now.After(b.retry) || b.suspect
 		b.suspect = false
 		give := !ours && b.state == owning && m.of(i) != "" && now.After(b.retry)

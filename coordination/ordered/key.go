@@ -101,6 +101,9 @@ func (h *host) enter(ctx context.Context, b *bucket, a arrival) (w *waiter, v ve
 	k.used = w.since
 	if a.client != "" {
 		v, done := k.arriveLocked(w, a)
+		if done && h.weak.replay && v.answer != nil {
+			w.client, done = nil, false
+		}
 		if done {
 			b.mu.Unlock()
 			return w, v
@@ -109,6 +112,11 @@ func (h *host) enter(ctx context.Context, b *bucket, a arrival) (w *waiter, v ve
 			b.mu.Unlock()
 			return w, <-w.end
 		}
+	}
+	if h.weak.order {
+		w.client = nil
+		b.mu.Unlock()
+		return w, verdict{run: true}
 	}
 	if k.running == nil && (w.client == nil || w.seq == w.client.next) {
 		b.beginLocked(w)
@@ -203,7 +211,7 @@ func (k *key) arriveLocked(w *waiter, a arrival) (v verdict, done bool) {
 	switch {
 	case r == nil:
 		return verdict{err: errForgotten}, true
-	case r.state == recordRunning:
+	case r.state == recordRunning, r.saving:
 		w.end = make(chan verdict, 1)
 		r.followers = append(r.followers, w)
 		return verdict{err: errFollow}, false

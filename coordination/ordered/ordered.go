@@ -162,6 +162,15 @@ type Setup struct {
 	Formats *extension.Point[serialize.Serializer]
 	// Stores are the stores by the name that the parameter ordered.store gives, beside memory and zookeeper.
 	Stores extension.Point[Store]
+
+	weak weakness
+}
+
+// A weakness switches a protection off. Only the negative controls of the tests have any.
+type weakness struct {
+	order    bool // calls run as they come
+	replay   bool // calls that ran run again
+	deadline bool // tenures do not end with their session
 }
 
 type keyOf struct{}

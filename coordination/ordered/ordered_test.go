@@ -2,51 +2,157 @@ package ordered_test
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/internal/zktest"
-	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/zkembed"
 )
 
-var ferryInterface = protocol.Interface{Name: service}
-
-func TestManyConsumersManyProviders(t *testing.T) {
+func TestOneOrderPerKey(t *testing.T) {
 	real.Both(t, func(t *testing.T, z zktest.Target) {
-		s := &sessions{address: z.Addr(), session: 5 * time.Second}
+		s := &sessions{address: z.Addr(), session: 10 * time.Second}
 		j := newJournal()
 		for range 3 {
 			serve(t, s.url(), j)
 		}
-		var wg sync.WaitGroup
-		const calls = 40
-		for n := range 4 {
+		w := newWorkload(t, 5)
+		for range 4 {
 			c := consume(t, s.url())
-			for g := range 4 {
-				wg.Go(func() {
-					for i := range calls {
-						key := fmt.Sprint("account-", i%5)
-						ctx, cancel := context.WithTimeout(t.Context(), patience)
-						_, err := c.Append(ctx, key, fmt.Sprintf("%d-%d-%d", n, g, i))
-						cancel()
-						require.NoError(t, err)
-					}
-				})
-			}
+			w.run(c, 4, 40)
 			text, err := c.Plain(t.Context(), "hello")
 			require.NoError(t, err)
 			require.Equal(t, "hello", text)
 		}
-		wg.Wait()
-		j.requireOrder(t, false)
-		total := 0
-		for _, l := range j.events {
-			total += len(l)
-		}
-		require.Equal(t, 4*4*calls, total)
+		w.wg.Wait()
+		require.Equal(t, 4*4*40, w.finish())
+		require.Empty(t, w.failed)
+		require.Equal(t, 4*4*40, j.total())
+		j.requireOrder(t, false, 0)
+		w.requireLinear(t)
 	})
+}
+
+func embedded(t *testing.T) *zkembed.Server {
+	t.Helper()
+	z, err := zkembed.Start(zkembed.Options{Tick: 50 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, z.Close()) })
+	return z
+}
+
+// lossyRun makes calls over a network that loses one request and one answer in ten.
+func lossyRun(t *testing.T, weak ...int) (*workload, *journal) {
+	z := embedded(t)
+	s := &sessions{address: z.Addr(), session: 10 * time.Second}
+	j := newJournal()
+	x := ferry.Builtin()
+	x.Ordered.Weaken(weak...)
+	serveWith(t, x, s.url(), desk{j})
+	w := newWorkload(t, 3)
+	for range 3 {
+		w.run(consumeWith(t, lossy(t, 10), s.url(), ferry.Param("reference.filter", "lossy")), 4, 100)
+	}
+	w.wg.Wait()
+	w.finish()
+	return w, j
+}
+
+func TestLostRequestsAndAnswers(t *testing.T) {
+	w, j := lossyRun(t)
+	require.Empty(t, w.failed)
+	require.Len(t, w.acked, 3*4*100)
+	require.Equal(t, 3*4*100, j.total(), "each call runs once")
+	j.requireOrder(t, false, 0)
+	w.requireLinear(t)
+}
+
+func TestWithoutRecordsCallsRunTwice(t *testing.T) {
+	_, j := lossyRun(t, ordered.Replay)
+	require.Positive(t, j.doubles())
+	wrong, _ := j.disorder(false)
+	require.NotEmpty(t, wrong)
+}
+
+func TestWithoutTheLineCallsAreOutOfOrder(t *testing.T) {
+	_, j := lossyRun(t, ordered.Order)
+	wrong, _ := j.disorder(false)
+	require.NotEmpty(t, wrong)
+}
+
+// TestProvidersComeAndGo adds and closes providers under load: no call is lost, none runs twice, none is out of order.
+func TestProvidersComeAndGo(t *testing.T) {
+	real.Both(t, func(t *testing.T, z zktest.Target) {
+		s := &sessions{address: z.Addr(), session: 10 * time.Second}
+		j := newJournal()
+		fast := ferry.Param("ordered.move", "5000")
+		old := serve(t, s.url(), j, fast)
+		w := newWorkload(t, 50)
+		for range 2 {
+			w.run(consume(t, s.url()), 4, 1<<20)
+		}
+		moved := func(owners int) { // a key has had so many
+			t.Helper()
+			require.Eventually(t, func() bool { return j.owners() >= owners }, patience, 5*time.Millisecond)
+		}
+		moved(1)
+		more := serve(t, s.url(), j, fast)
+		moved(2)
+		require.NoError(t, old.Close(context.Background()))
+		serve(t, s.url(), j, fast)
+		moved(3)
+		require.NoError(t, more.Close(context.Background()))
+		n := j.total()
+		require.Eventually(t, func() bool { return j.total() > n+200 }, patience, 5*time.Millisecond)
+		calls := w.finish()
+		require.Empty(t, w.failed)
+		require.Equal(t, calls, j.total())
+		j.requireOrder(t, false, 0)
+		w.requireLinear(t)
+	})
+}
+
+// cutOff makes calls while each provider in turn is cut off from ZooKeeper for longer than its session.
+func cutOff(t *testing.T, weak ...int) (*workload, *journal) {
+	z := embedded(t)
+	s := &sessions{address: z.Addr(), session: 600 * time.Millisecond}
+	j := newJournal()
+	x := ferry.Builtin()
+	x.Ordered.Weaken(weak...)
+	links := make([]*zkembed.Listener, 2)
+	for i := range links {
+		var err error
+		links[i], err = z.Listen("127.0.0.1:0")
+		require.NoError(t, err)
+		serveWith(t, x, s.at(links[i].Addr()), desk{j}, ferry.Param("ordered.zookeeper", s.at(links[i].Addr())))
+	}
+	w := newWorkload(t, 20)
+	c := consume(t, (&sessions{address: z.Addr(), session: 10 * time.Second}).url())
+	w.run(c, 4, 1<<20)
+	w.run(consume(t, (&sessions{address: z.Addr(), session: 10 * time.Second}).url()), 4, 1<<20)
+	for round := range 3 {
+		n := j.total()
+		require.Eventually(t, func() bool { return j.total() > n+500 }, patience, time.Millisecond)
+		link := links[round%2]
+		before := len(z.Sessions())
+		link.Hold(zkembed.Both)
+		require.Eventually(t, func() bool { return len(z.Sessions()) < before }, patience, time.Millisecond)
+		n = j.total()
+		require.Eventually(t, func() bool { return j.total() > n+300 }, patience, time.Millisecond)
+		link.Release()
+		require.Eventually(t, func() bool { return len(z.Sessions()) >= before }, patience, time.Millisecond)
+	}
+	w.finish()
+	return w, j
+}
+
+func TestAnOwnerThatIsCutOffStopsInTime(t *testing.T) {
+	w, j := cutOff(t)
+	require.Empty(t, w.failed)
+	j.requireOrder(t, true, 0)
+	w.requireAllThere(t, j)
 }

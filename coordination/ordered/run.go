@@ -134,11 +134,14 @@ var errLate = fmt.Errorf("%w: the key went to another owner while the call ran",
 // meanwhile: then nobody can say what that one saw.
 func (h *host) end(b *bucket, w *waiter, answer []byte) error {
 	t, k := w.tenure, w.k
+	if h.weak.order {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if w.client != nil {
 		if r := w.client.record(w.seq); r != nil {
-			r.state, r.answer = recordDone, answer
+			r.state, r.answer, r.saving = recordDone, answer, t.ledger != nil
 		}
 	}
 	k.used = clock()
@@ -167,7 +170,7 @@ func (h *host) answerFollowers(w *waiter, answer []byte, lost error) {
 	for _, f := range r.followers {
 		f.end <- verdict{answer: answer, err: lost}
 	}
-	r.followers = nil
+	r.followers, r.saving = nil, false
 }
 
 // saveLocked stores that w has ended and, in the same write, that the next one begins, which it then does. b.mu is let go meanwhile; the

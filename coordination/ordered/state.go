@@ -16,6 +16,7 @@ const (
 type record struct {
 	seq       uint64
 	state     byte
+	saving    bool      // done, and the store does not know yet: repeats wait
 	answer    []byte    // see codec
 	followers []*waiter // repeats of a running call
 }
@@ -42,7 +43,7 @@ func (cl *client) rebase(base uint64) {
 		cl.next = base
 	}
 	n := 0
-	for n < len(cl.records) && cl.records[n].seq < base && cl.records[n].state != recordRunning {
+	for n < len(cl.records) && cl.records[n].seq < base && cl.records[n].state != recordRunning && !cl.records[n].saving {
 		n++
 	}
 	if n > 0 {

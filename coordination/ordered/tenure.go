@@ -24,15 +24,19 @@ type tenure struct {
 	deadlineOff bool
 }
 
-func newTenure(gen *zk.Generation, f lock.Fence, l Ledger) *tenure {
-	t := &tenure{gen: gen, fence: f, epoch: epochText(f), ledger: l}
-	t.ctx, t.end = context.WithCancelCause(gen.Context())
+func newTenure(gen *zk.Generation, f lock.Fence, l Ledger, deadlineOff bool) *tenure {
+	t := &tenure{gen: gen, fence: f, epoch: epochText(f), ledger: l, deadlineOff: deadlineOff}
+	parent := gen.Context()
+	if deadlineOff {
+		parent = context.WithoutCancel(parent)
+	}
+	t.ctx, t.end = context.WithCancelCause(parent)
 	return t
 }
 
 // alive says whether the bucket is ours at this moment, also in a process that was stopped.
 func (t *tenure) alive() bool {
-	return t.deadlineOff || t.gen.Alive() && t.ctx.Err() == nil
+	return (t.deadlineOff || t.gen.Alive()) && t.ctx.Err() == nil
 }
 
 // epochText is an epoch as calls carry it: the transaction, and enough of the incarnation to tell lives of the data apart.
