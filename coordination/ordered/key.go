@@ -173,6 +173,9 @@ func (h *host) loadLocked(ctx context.Context, b *bucket, t *tenure, k *key) err
 	b.mu.Lock()
 	close(k.loading)
 	k.loading = nil
+	if err == nil && b.tenure != t {
+		return nil // another owner may have written since: it is read again
+	}
 	if err == nil {
 		if err = k.readState(state, h.params.Policy == "reexecutable"); err != nil {
 			err = fmt.Errorf("%w: %w", ErrStore, err)

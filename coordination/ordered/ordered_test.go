@@ -95,19 +95,21 @@ func TestProvidersComeAndGo(t *testing.T) {
 		for range 2 {
 			w.run(consume(t, s.url()), 4, 1<<20)
 		}
-		moved := func(owners int) { // a key has had so many
+		more := func() { // every key has been used since
 			t.Helper()
-			require.Eventually(t, func() bool { return j.owners() >= owners }, patience, 5*time.Millisecond)
+			n := j.total()
+			require.Eventually(t, func() bool { return j.total() > n+1000 }, patience, 5*time.Millisecond)
 		}
-		moved(1)
-		more := serve(t, s.url(), j, fast)
-		moved(2)
+		more()
+		second := serve(t, s.url(), j, fast)
+		require.Eventually(t, func() bool { return j.owners() > 1 }, patience, 5*time.Millisecond)
+		more()
 		require.NoError(t, old.Close(context.Background()))
+		more()
 		serve(t, s.url(), j, fast)
-		moved(3)
-		require.NoError(t, more.Close(context.Background()))
-		n := j.total()
-		require.Eventually(t, func() bool { return j.total() > n+200 }, patience, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return j.owners() > 2 }, patience, 5*time.Millisecond)
+		require.NoError(t, second.Close(context.Background()))
+		more()
 		calls := w.finish()
 		require.Empty(t, w.failed)
 		require.Equal(t, calls, j.total())

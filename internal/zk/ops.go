@@ -1,6 +1,7 @@
 package zk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -234,7 +235,7 @@ func (c *Client) acquire(ctx context.Context, gen *Generation) (*link, error) {
 		})
 		if err == nil && gen != nil && !gen.Alive() {
 			l.calls.Done()
-			err = context.Cause(gen.ctx)
+			err = cmp.Or(context.Cause(gen.ctx), errLease) // the timer may be late, in a process that was stopped
 		}
 		if err != nil {
 			if gen != nil && gen.ctx.Err() != nil {
