@@ -181,8 +181,10 @@ func (g *governance) state(b *bulletin, s registry.State) {
 		}
 		changed = b != nil && app != g.app
 		g.app = app
-		order := !g.src.ordered && slices.ContainsFunc(s.URLs, func(u *url.URL) bool { return registry.Category(u) == registry.Providers && ordered.Asked(u) })
-		g.src.ordered = g.src.ordered || order
+		order := !g.src.ordered.Load() && slices.ContainsFunc(s.URLs, func(u *url.URL) bool { return registry.Category(u) == registry.Providers && ordered.Asked(u) })
+		if order {
+			g.src.ordered.Store(true)
+		}
 		if g.entries.update(g, s.URLs) || order {
 			g.apply(true)
 		}

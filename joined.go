@@ -38,7 +38,7 @@ func (s *source) reconfigure(u *url.URL) error {
 // rejoin makes the cluster anew if its parameters changed. Calls that are in the old one finish there.
 func (s *source) rejoin(u *url.URL) error {
 	params := s.running.x.clusterParams(u)
-	if s.ordered {
+	if s.ordered.Load() {
 		params += "\n"
 	}
 	old := s.joined.Load()
@@ -86,7 +86,7 @@ func (s *source) newCluster(u *url.URL, d cluster.Directory) (protocol.Invoker, 
 	if err != nil {
 		return nil, err
 	}
-	if u.Param("cluster") != "ordered" && (s.ordered || ordered.Asked(u)) {
+	if u.Param("cluster") != "ordered" && (s.ordered.Load() || ordered.Asked(u)) {
 		if cl, err = ordered.NewCluster(r.env, u, cl); err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ type source struct {
 	local     *local    // nil when calls never stay inside the process
 	retired   []*joined // guarded by rules.mu
 	directory *cluster.Roster
-	ordered   bool // a provider asks for ordered calls; guarded by rules.mu
+	ordered   atomic.Bool // a provider asks for ordered calls
 	rules     *governance
 	cancel    context.CancelFunc // ends the subscription
 	announced sync.WaitGroup     // the registration under consumers

@@ -71,7 +71,7 @@ type provider struct {
 	once sync.Once
 }
 
-func (p *provider) signal(t *testing.T, s os.Signal) { require.NoError(t, p.cmd.Process.Signal(s)) }
+func (p *provider) signal(t testing.TB, s os.Signal) { require.NoError(t, p.cmd.Process.Signal(s)) }
 
 func (p *provider) end() {
 	p.once.Do(func() {
@@ -80,7 +80,7 @@ func (p *provider) end() {
 	})
 }
 
-func startChild(t *testing.T, registry, bookURL, store string) *provider {
+func startChild(t testing.TB, registry, bookURL, store string) *provider {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childRegistry+"="+registry, childBook+"="+bookURL, "FERRY_ORDERED_STORE="+store)

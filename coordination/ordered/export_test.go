@@ -1,5 +1,13 @@
 package ordered
 
+import (
+	"fmt"
+	"time"
+
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/url"
+)
+
 // The protections that a negative control can switch off.
 const (
 	Order = iota
@@ -21,7 +29,58 @@ func (s *Setup) Weaken(which ...int) {
 	}
 }
 
-// OwnerOf returns which of some addresses owns a key, by the hash alone.
-func OwnerOf(key string, addresses ...string) string {
-	return newMembership(addresses).of(bucketOf(key))
+// TakeOver lets one of two hosts own all buckets, ends its session, and measures how long the other needs to own them.
+func TakeOver(zookeeper string) (time.Duration, error) {
+	service := fmt.Sprint("com.example.TakeOver", time.Now().UnixNano())
+	p := HostParams{Store: "memory", Move: 1, Drain: time.Second, Replay: time.Minute, Gap: time.Second, Result: 1 << 10}
+	open := func(port int) (*host, error) {
+		h := newHost(extension.Env{}, p, codec{}, nil)
+		return h, h.Start(url.New("dubbo", fmt.Sprint("127.0.0.1:", port), service), url.MustParse("zookeeper://"+zookeeper+"?session=10000"))
+	}
+	first, err := open(1)
+	if err != nil {
+		return 0, err
+	}
+	defer first.Close()
+	for first.owned() < Buckets {
+		time.Sleep(time.Millisecond)
+	}
+	second, err := open(2)
+	if err != nil {
+		return 0, err
+	}
+	defer second.Close()
+	for second.watching() < Buckets/3 { // it waits for those that should be its
+		time.Sleep(time.Millisecond)
+	}
+	began := time.Now()
+	if err := first.zk.Close(); err != nil {
+		return 0, err
+	}
+	for second.owned() < Buckets {
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began), nil
+}
+
+func (h *host) owned() (n int) {
+	for i := range h.buckets {
+		h.buckets[i].mu.Lock()
+		if b := &h.buckets[i]; b.state == owning && b.tenure.alive() {
+			n++
+		}
+		h.buckets[i].mu.Unlock()
+	}
+	return n
+}
+
+func (h *host) watching() (n int) {
+	for i := range h.buckets {
+		h.buckets[i].mu.Lock()
+		if h.buckets[i].blocked {
+			n++
+		}
+		h.buckets[i].mu.Unlock()
+	}
+	return n
 }

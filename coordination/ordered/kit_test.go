@@ -200,12 +200,12 @@ type consumer struct {
 	Plain  func(ctx context.Context, text string) (string, error)
 }
 
-func consume(t *testing.T, registry string, options ...ferry.Option) *consumer {
+func consume(t testing.TB, registry string, options ...ferry.Option) *consumer {
 	t.Helper()
 	return consumeWith(t, ferry.Builtin(), registry, options...)
 }
 
-func consumeWith(t *testing.T, x *ferry.Extensions, registry string, options ...ferry.Option) *consumer {
+func consumeWith(t testing.TB, x *ferry.Extensions, registry string, options ...ferry.Option) *consumer {
 	t.Helper()
 	c := &consumer{Client: &ferry.Client{Registry: registry, Extensions: x, Options: options}}
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
