@@ -55,6 +55,24 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()         // it says that it was killed
 }
 
+// several starts some processes and returns those that it could start.
+func several(ctx context.Context, n int, args func(int) []string) (all []*process, err error) {
+	for i := range n {
+		p, err := start(ctx, args(i)...)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func killAll(all []*process) {
+	for _, p := range all {
+		p.kill()
+	}
+}
+
 // run sells in one way.
 func run(ctx context.Context, zookeeper string, i int, w way, each time.Duration) (r result, err error) {
 	b := &box{left: stock}
@@ -69,31 +87,17 @@ func run(ctx context.Context, zookeeper string, i int, w way, each time.Duration
 	}()
 	registry := fmt.Sprintf("zookeeper://%s?session=%d", zookeeper, session.Milliseconds())
 	args := []string{"-role", "provider", "-way", strconv.Itoa(i), "-registry", registry, "-box", "dubbo://" + s.URLs()[0].Address()}
-	var providers []*process
-	defer func() {
-		for _, p := range providers {
-			p.kill()
-		}
-	}()
-	for range 3 {
-		p, err := start(ctx, args...)
-		if err != nil {
-			return r, err
-		}
-		providers = append(providers, p)
+	providers, err := several(ctx, 3, func(int) []string { return args })
+	defer killAll(providers) // those that stand there then: one is replaced
+	if err != nil {
+		return r, err
 	}
-	var all []*process
-	defer func() {
-		for _, p := range all {
-			p.kill()
-		}
-	}()
-	for n := range sellers {
-		p, err := start(ctx, "-role", "seller", "-way", strconv.Itoa(i), "-registry", registry, "-id", strconv.Itoa(n), "-for", each.String())
-		if err != nil {
-			return r, err
-		}
-		all = append(all, p)
+	all, err := several(ctx, sellers, func(n int) []string {
+		return []string{"-role", "seller", "-way", strconv.Itoa(i), "-registry", registry, "-id", strconv.Itoa(n), "-for", each.String()}
+	})
+	defer killAll(all)
+	if err != nil {
+		return r, err
 	}
 	broken := make(chan error, 1)
 	failing, stop := context.WithCancel(ctx)
