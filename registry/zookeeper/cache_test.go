@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/registry"
+	"github.com/ferryrpc/ferry/registry/registrytest"
 )
 
 func openTestCache(path string, log *slog.Logger) *cache {
@@ -129,4 +133,45 @@ func FuzzCache(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// What is wrong with an entry of the cache file is said once, with the file and the place in it, and costs nobody else.
+func TestHostileEntriesOfTheCacheFileAreReportedOnceAndSkipped(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cache.json")
+	good := registrytest.Provider(1, "Hostile", "")
+	content, err := encodeCache(map[string]cached{"com.example.Hostile|providers,configurators,routers": {At: time.Now(), URLs: []string{
+		"%zz", "no url", "dubbo://a:99999/com.example.Hostile", good.String(), registrytest.Provider(2, "Other", "").String(),
+		"dubbo://" + strings.Repeat("x", 1<<20) + "/com.example.Other?interface=com.example.Other"}}}, maxCache)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	var log lockedLog
+	r := open(t, extension.Env{Logger: slog.New(slog.NewTextHandler(&log, nil))}, unusedAddress(t), "registry-type=interface&session=2000&cache="+path)
+	for range 2 {
+		s, _ := registrytest.Subscribe(t, r, registrytest.Consumer("Hostile", ""))
+		state := s.Wait(t, "a list", func(registry.State) bool { return true })
+		require.Equal(t, registry.File, state.Source)
+		require.Len(t, state.URLs, 1)
+		require.True(t, good.Equal(state.URLs[0]))
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+	require.Contains(t, log.String(), path)
+	require.Contains(t, log.String(), "com.example.Hostile|providers,configurators,routers")
+}
+
+// lockedLog is a log that several goroutines write.
+type lockedLog struct {
+	mu sync.Mutex // guards the following
+	b  bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

@@ -320,7 +320,11 @@ func (s *subscription) stale(ctx context.Context, err error) {
 func (s *subscription) recall(texts []string) []*url.URL {
 	var urls []*url.URL
 	for _, text := range texts {
-		if u, err := url.Parse(text); err == nil && registry.Wants(s.service, u) {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil:
+			s.r.cache.warn("zookeeper: cache file has an entry that cannot be read", fmt.Errorf("under %s: %w", s.key, err))
+		case registry.Wants(s.service, u):
 			urls = append(urls, u)
 		}
 	}
