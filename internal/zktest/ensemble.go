@@ -132,3 +132,27 @@ func (e *Ensemble) end() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Kill ends all servers as a power cut would, with SIGKILL. Their data stay.
+func (e *Ensemble) Kill(t testing.TB) {
+	t.Helper()
+	for _, s := range e.Servers {
+		s.Kill(t)
+	}
+}
+
+// Freeze halts all servers.
+func (e *Ensemble) Freeze(t testing.TB) (thaw func()) {
+	t.Helper()
+	var thaws []func()
+	for _, s := range e.Servers {
+		thaws = append(thaws, s.Freeze(t))
+	}
+	return func() {
+		for _, thaw := range thaws {
+			thaw()
+		}
+	}
+}
+
+var _ Target = (*Ensemble)(nil)
