@@ -5,6 +5,7 @@
 # make bench-peers  Ferry and its peers in one run (QUICK=1 takes under five minutes)
 # make bench-growth  how calls/s and CPU grow with callers, connections, sizes, providers and services
 # make bench-locks  locks on three kinds of servers
+# make bench-ordered  ordered calls beside unordered ones and a lock for each call; take-over of an owner
 # make fuzz     the fuzz targets, FUZZTIME each (default 1m)
 # make vuln     look for known vulnerabilities; needs the network
 
@@ -54,6 +55,11 @@ bench:
 	go run ./benchmarks/endtoend
 
 # Locks on the embedded server, a single one and an ensemble of three, with the herd for comparison; about two minutes.
+.PHONY: bench-ordered
+bench-ordered:
+	go test -run '^$$' -bench 'TakeOver|OwnerKilled' -benchtime 1x ./coordination/ordered
+	go test -run '^$$' -bench Calls -benchtime 0.4s ./coordination/ordered
+
 .PHONY: bench-locks
 bench-locks:
 	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench . -benchtime 1s ./coordination/lock
