@@ -50,11 +50,12 @@ func main() {
 	var all []figures
 	for _, s := range sizes {
 		f, err := measure(s, os.Stderr)
+		all = append(all, f)
 		if err != nil {
+			print(os.Stdout, all) // what was measured before it went wrong
 			fmt.Fprintln(os.Stderr, "scale:", err)
 			os.Exit(1)
 		}
-		all = append(all, f)
 	}
 	print(os.Stdout, all)
 }
