@@ -14,6 +14,7 @@ import (
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/protocol/dubbo"
 	"github.com/ferryrpc/ferry/protocol/inproc"
+	"github.com/ferryrpc/ferry/protocol/triple"
 	"github.com/ferryrpc/ferry/registry/memory"
 	"github.com/ferryrpc/ferry/registry/static"
 	"github.com/ferryrpc/ferry/registry/zookeeper"
@@ -80,6 +81,9 @@ func (x *Extensions) addProtocols() {
 	add(&x.Protocols, "dubbo", dubbo.Params{}, func(e extension.Env, _ *url.URL) (protocol.Protocol, error) {
 		return dubbo.New(dubbo.Config{Env: e, Transports: &x.Transports, Serializers: &x.Serializers,
 			ClientTransport: clientTransport, ServerTransport: serverTransport(e)}), nil
+	})
+	add(&x.Protocols, "tri", triple.Params{}, func(e extension.Env, _ *url.URL) (protocol.Protocol, error) {
+		return triple.New(triple.Config{Env: e, Serializers: &x.Serializers})
 	})
 	local := inproc.New()
 	x.local = local

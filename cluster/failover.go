@@ -137,6 +137,9 @@ func belowRetry(ctx context.Context, c *protocol.Invocation) bool {
 
 // may says whether the failure e at t may be repeated.
 func (r *repeat) may(t *loadbalance.Target, e *protocol.Error, inherited bool) bool {
+	if r.c.Exchanged {
+		return false // messages of a stream cannot be had again
+	}
 	switch e.Code {
 	case protocol.Serialization, protocol.Canceled, protocol.DeadlineExceeded:
 		return false // the next provider would meet the same

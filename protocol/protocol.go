@@ -30,6 +30,13 @@ type Invocation struct {
 	// Unanswered is set on the consumer's side when nil from Invoke does not mean that the service answered: the call went one
 	// way, or a cluster or mock put an empty or other reply in the place of a failure.
 	Unanswered bool
+	// Converse exchanges the messages of a consumer's streaming call. The protocol calls it from Invoke, once the stream is
+	// open; when it returns, so does Invoke. A streaming call without it fails.
+	Converse func(s Stream) error
+	// Exchanged is set by the protocol when a message of a stream has gone or come: such a call cannot be repeated.
+	Exchanged bool
+	// Stream carries the messages of a streaming call that is being served.
+	Stream Stream
 }
 
 // A Row is a sequence of values, each given by a pointer to it. It is the same interface as serialize.Row.
@@ -61,6 +68,10 @@ type Method struct {
 	Idempotent bool // declared in the source: a repeat has no second effect
 	// Invokes is the method that $invoke calls, where this description is for that one alone; see Key.
 	Invokes string
+	// Params are the names of the parameters, for formats that name them; nil when they are not known.
+	Params []string
+	// RPC is the name in gRPC paths when it is another than Name: a .proto file's own spelling.
+	RPC string
 
 	// New returns an Invocation with empty Args and Reply of the method's types.
 	New func() *Invocation

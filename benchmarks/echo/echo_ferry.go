@@ -85,7 +85,8 @@ func newEchoMethods() []*protocol.Method {
 	echoMethods = [1]protocol.Method{
 		{
 			Service: "com.example.bench.Echo", Name: "echo", Descriptor: "Lcom/example/bench/Message;", Return: "Lcom/example/bench/Message;", Index: 0,
-			New: newEchoEchoCall, Free: freeEchoEchoCall, Clone: cloneEchoEchoCall, Serve: serveEchoEchoCall,
+			Params: []string{"m"},
+			New:    newEchoEchoCall, Free: freeEchoEchoCall, Clone: cloneEchoEchoCall, Serve: serveEchoEchoCall,
 		},
 	}
 	list := make([]*protocol.Method, len(echoMethods))

@@ -28,7 +28,6 @@ func runGen(args []string, out io.Writer) error {
 	if imports != "" {
 		o.Imports = strings.Split(imports, ",")
 	}
-	o.Note = func(text string) { fmt.Fprintln(out, text) }
 	files, err := gen.Generate(o, flags.Args()...)
 	if err != nil {
 		return err

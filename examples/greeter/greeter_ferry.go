@@ -83,7 +83,8 @@ func newGreeterMethods() []*protocol.Method {
 	greeterMethods = [1]protocol.Method{
 		{
 			Service: "com.example.Greeter", Name: "sayHello", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
-			New: newGreeterSayHelloCall, Free: freeGreeterSayHelloCall, Clone: cloneGreeterSayHelloCall, Serve: serveGreeterSayHelloCall,
+			Params: []string{"name"},
+			New:    newGreeterSayHelloCall, Free: freeGreeterSayHelloCall, Clone: cloneGreeterSayHelloCall, Serve: serveGreeterSayHelloCall,
 		},
 	}
 	list := make([]*protocol.Method, len(greeterMethods))

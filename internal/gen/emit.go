@@ -182,15 +182,18 @@ func rowName(s *service, m *method, kind string) string {
 func params(pr *printer, m *method) string {
 	list := []string{"ctx " + pr.std("context") + ".Context"}
 	for i, a := range m.args {
-		list = append(list, "a"+strconv.Itoa(i)+" "+pr.typ(a.typ))
+		list = append(list, "a"+strconv.Itoa(i)+" "+m.argType(pr, a))
 	}
 	return strings.Join(list, ", ")
 }
 
 // results prints a method's result list.
 func results(pr *printer, m *method) string {
-	if m.reply == nil {
+	switch {
+	case m.reply == nil:
 		return "error"
+	case m.stream.out():
+		return sequence(pr, m.reply.typ)
 	}
 	return "(" + pr.typ(m.reply.typ) + ", error)"
 }
@@ -207,7 +210,11 @@ func emitMock(p *pkg, s *service) ([]byte, error) {
 		var list []string
 		list = append(list, "ctx "+pr.std("context")+".Context")
 		for _, a := range m.args {
-			list = append(list, a.name+" "+pr.typ(a.typ))
+			list = append(list, a.name+" "+m.argType(pr, a))
+		}
+		if m.stream.out() {
+			pr.P("func (%sMock) %s(%s) %s {\nreturn func(func(%s, error) bool) {}\n}\n", name, m.name, strings.Join(list, ", "), results(pr, m), pr.typ(m.reply.typ))
+			continue
 		}
 		if m.reply == nil {
 			pr.P("func (%sMock) %s(%s) error { return nil }\n", name, m.name, strings.Join(list, ", "))

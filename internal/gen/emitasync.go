@@ -18,7 +18,9 @@ func emitAsync(pr *printer, s *service) {
 	pr.P("if c, ok := s.(*%sClient); ok {\nreturn %sAsync{c.in}\n}", low, name)
 	pr.P("return %sAsync{%s.Implementation(s)}\n}\n", name, protocol)
 	for _, m := range s.methods {
-		emitAsyncMethod(pr, s, m)
+		if m.stream == unary { // the others do not wait either
+			emitAsyncMethod(pr, s, m)
+		}
 	}
 }
 

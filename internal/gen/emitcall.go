@@ -11,6 +11,10 @@ import (
 func emitClientMethod(pr *printer, s *service, m *method) {
 	call := callName(s, m)
 	pr.P("func (c *%sClient) %s(%s) %s {", serialize.JavaName(s.obj.Name()), m.name, params(pr, m), results(pr, m))
+	if m.stream != unary {
+		emitClientStream(pr, s, m)
+		return
+	}
 	pr.P("k := take%s()", upperFirst(call))
 	var left, right []string
 	for i := range m.args {
@@ -49,8 +53,20 @@ func emitTable(pr *printer, s *service) {
 		if m.oneway {
 			pr.P("Kind: %s.OneWay,", protocol)
 		}
+		if m.stream != unary {
+			pr.P("Kind: %s.%s,", protocol, m.stream.kind())
+		}
 		if m.idempotent {
 			pr.P("Idempotent: true,")
+		}
+		if m.rpc != "" {
+			pr.P("RPC: %q,", m.rpc)
+		} else if len(m.args) > 0 {
+			names := make([]string, len(m.args))
+			for i, a := range m.args {
+				names[i] = strconv.Quote(a.name)
+			}
+			pr.P("Params: []string{%s},", strings.Join(names, ", "))
 		}
 		pr.P("New: new%s, Free: free%s, Clone: clone%s, Serve: serve%s,", call, call, call, call)
 		pr.P("},")
@@ -128,6 +144,10 @@ func emitClone(pr *printer, m *method, up, args string) {
 func emitServe(pr *printer, s *service, m *method, up string) {
 	pr.P("func serve%s(ctx %s.Context, impl any, c *%s.Invocation) error {", up, pr.std("context"), pr.use(protocolPkg, "protocol"))
 	pr.P("x, ok := impl.(%s)\nif !ok {\nreturn err%sCall\n}", s.obj.Name(), s.obj.Name())
+	if m.stream != unary {
+		emitServeStream(pr, s, m)
+		return
+	}
 	var list []string
 	for i := range m.args {
 		list = append(list, "a.A"+strconv.Itoa(i))

@@ -33,8 +33,6 @@ type Options struct {
 	Mock bool
 	// Async asks for a client of each service whose methods return Futures.
 	Async bool
-	// Note is called with what the user should know although it is no error; nil means nobody wants to.
-	Note func(text string)
 	// Imports are the folders in which imported .proto files are looked for, besides the file's own.
 	Imports []string
 }

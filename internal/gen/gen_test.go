@@ -31,7 +31,7 @@ func inPackage(t *testing.T, source string) string {
 
 // TestGolden generates the packages of testdata and gentest again: the output is what is checked in.
 func TestGolden(t *testing.T) {
-	for _, dir := range []string{"gentest", "testdata/plain", "testdata/settings", "testdata/foreign", "gentest/prototest/chat.proto"} {
+	for _, dir := range []string{"gentest", "testdata/plain", "testdata/settings", "testdata/foreign", "gentest/prototest/chat.proto", "gentest/streamtest"} {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			files, err := Generate(Options{Async: dir == "gentest" || dir == "testdata/settings"}, dir)
 			require.NoError(t, err)

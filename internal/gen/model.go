@@ -42,6 +42,8 @@ type method struct {
 	wire       string
 	descriptor string
 	result     string // JVM descriptor of the reply
+	rpc        string // name in gRPC paths, of a .proto file
+	stream     streams
 	oneway     bool
 	idempotent bool
 	args       []value

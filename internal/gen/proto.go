@@ -40,7 +40,7 @@ func fromProto(o Options, path string) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := emitProto(o, source, path)
+	content, err := emitProto(source, path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func runPlugin(request *pluginpb.CodeGeneratorRequest, path string) ([]File, err
 }
 
 // emitProto prints the services of a .proto file and the fast paths of its messages.
-func emitProto(o Options, f *protogen.File, path string) ([]byte, error) {
+func emitProto(f *protogen.File, path string) ([]byte, error) {
 	own := types.NewPackage(string(f.GoImportPath), string(f.GoPackageName))
 	p := &protoPkg{own: own, packages: map[protogen.GoImportPath]*types.Package{f.GoImportPath: own}}
 	pr := newPrinter(own)
@@ -132,11 +132,6 @@ func emitProto(o Options, f *protogen.File, path string) ([]byte, error) {
 		if len(service.methods) > 0 {
 			p.emitInterface(pr, s, service)
 			emitService(pr, model, service)
-		}
-		for _, m := range s.Methods {
-			if streams(m) && o.Note != nil {
-				o.Note(fmt.Sprintf("%s: %s.%s streams and is left out of the Go interface", shorten(path), s.GoName, m.GoName))
-			}
 		}
 	}
 	emitMessages(pr, f)
@@ -178,9 +173,6 @@ func (p *protoPkg) service(s *protogen.Service, path string) (*service, error) {
 	out := &service{obj: types.NewTypeName(token.NoPos, p.own, s.GoName, nil), wire: string(s.Desc.FullName())}
 	wire := map[string]string{}
 	for _, m := range s.Methods {
-		if streams(m) {
-			continue
-		}
 		name := strings.ToLower(string(m.Desc.Name()[:1])) + string(m.Desc.Name()[1:])
 		if other := wire[name]; other != "" {
 			loc := m.Desc.ParentFile().SourceLocations().ByDescriptor(m.Desc)
@@ -190,17 +182,13 @@ func (p *protoPkg) service(s *protogen.Service, path string) (*service, error) {
 		wire[name] = m.GoName
 		level := m.Desc.Options().(*descriptorpb.MethodOptions).GetIdempotencyLevel()
 		out.methods = append(out.methods, &method{
-			name: m.GoName, wire: name, descriptor: javaMessage(m.Input.Desc), result: javaMessage(m.Output.Desc),
+			name: m.GoName, wire: name, rpc: string(m.Desc.Name()), stream: streamsOf(m.Desc.IsStreamingClient(), m.Desc.IsStreamingServer()), descriptor: javaMessage(m.Input.Desc), result: javaMessage(m.Output.Desc),
 			idempotent: level != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN,
 			args:       []value{{name: "in", typ: p.message(m.Input), message: true}},
 			reply:      &value{typ: p.message(m.Output), message: true},
 		})
 	}
 	return out, nil
-}
-
-func streams(m *protogen.Method) bool {
-	return m.Desc.IsStreamingClient() || m.Desc.IsStreamingServer()
 }
 
 // emitInterface prints the Go interface of a service with the comments of the .proto file.
@@ -210,16 +198,12 @@ func (p *protoPkg) emitInterface(pr *printer, s *protogen.Service, model *servic
 		pr.P("//\n%s", strings.TrimRight(text, "\n"))
 	}
 	pr.P("type %s interface {", s.GoName)
-	i := 0
-	for _, m := range s.Methods {
-		if streams(m) {
-			continue
-		}
+	for i, m := range s.Methods {
 		if text := m.Comments.Leading.String(); text != "" {
 			pr.P("%s", strings.TrimRight(text, "\n"))
 		}
-		pr.P("%s(ctx %s.Context, in %s) (%s, error)", m.GoName, pr.std("context"), pr.typ(model.methods[i].args[0].typ), pr.typ(model.methods[i].reply.typ))
-		i++
+		method := model.methods[i]
+		pr.P("%s(ctx %s.Context, in %s) %s", m.GoName, pr.std("context"), method.argType(pr, method.args[0]), results(pr, method))
 	}
 	pr.P("}\n")
 }

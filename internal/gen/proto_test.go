@@ -42,7 +42,7 @@ func TestProtoErrors(t *testing.T) {
 	require.ErrorContains(t, err, "missing.proto")
 }
 
-// TestProto: imported files, other Java packages, services that only stream.
+// TestProto: imported files, other Java packages, a service that streams.
 func TestProto(t *testing.T) {
 	path := protoFile(t, protoHead+"option java_outer_classname = \"Out\";\nimport \"google/protobuf/empty.proto\";\nimport \"shared/other.proto\";\n"+
 		"message M {\n  message Inner { other.Other o = 1; }\n}\n"+
@@ -51,8 +51,7 @@ func TestProto(t *testing.T) {
 	shared := filepath.Join(t.TempDir(), "shared")
 	require.NoError(t, os.Mkdir(shared, 0o777))
 	require.NoError(t, os.WriteFile(filepath.Join(shared, "other.proto"), []byte("syntax = \"proto3\";\npackage other;\noption go_package = \"example.com/some-where\";\nmessage Other {}\n"), 0o666))
-	var notes []string
-	files, err := Generate(Options{Imports: []string{filepath.Dir(shared)}, Note: func(s string) { notes = append(notes, s) }}, path)
+	files, err := Generate(Options{Imports: []string{filepath.Dir(shared)}}, path)
 	require.NoError(t, err)
 	require.Len(t, files, 2)
 	require.Contains(t, string(files[0].Content), "type M_Inner struct")
@@ -64,6 +63,5 @@ func TestProto(t *testing.T) {
 	} {
 		require.Contains(t, out, want)
 	}
-	require.NotContains(t, out, "type T interface", "nothing of it can be called")
-	require.Equal(t, []string{path + ": T.Watch streams and is left out of the Go interface"}, notes)
+	require.Contains(t, out, "type T interface {\n\tWatch(ctx context.Context, in iter.Seq2[*M, error]) (*M, error)\n}")
 }

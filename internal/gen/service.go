@@ -227,7 +227,15 @@ func (b *builder) readParams(s *service, m *method, sig *types.Signature, at pla
 	}
 	for i := 1; i < params.Len(); i++ {
 		p := params.At(i)
-		if v, ok := b.readValue(s, p.Type(), at.param(i), m.name+": parameter "+paramName(p, i)); ok {
+		t, streamed := streamed(p.Type())
+		if streamed {
+			m.stream |= streamIn
+			if params.Len() > 2 {
+				b.errorf(at.param(i), "%s: a stream of requests must be the only parameter behind ctx", m.name)
+				return
+			}
+		}
+		if v, ok := b.readValue(s, t, at.param(i), m.name+": parameter "+paramName(p, i)); ok {
 			v.name = paramName(p, i)
 			m.args = append(m.args, v)
 		}
@@ -245,6 +253,15 @@ func paramName(p *types.Var, i int) string {
 func (b *builder) readResults(s *service, m *method, sig *types.Signature, at place) {
 	res := sig.Results()
 	n := res.Len()
+	if n == 1 {
+		if t, ok := streamed(res.At(0).Type()); ok {
+			m.stream |= streamOut
+			if v, ok := b.readValue(s, t, at.result(0), m.name+": the reply"); ok {
+				m.reply = &v
+			}
+			return
+		}
+	}
 	if n == 0 || n > 2 || !types.Identical(res.At(n-1).Type(), types.Universe.Lookup("error").Type()) {
 		pos := at.fallback
 		if n > 0 {
@@ -254,6 +271,9 @@ func (b *builder) readResults(s *service, m *method, sig *types.Signature, at pl
 		return
 	}
 	if n == 1 {
+		if m.stream != unary {
+			b.errorf(at.fallback, "%s: a stream of requests is answered by a reply and error, or by iter.Seq2[Reply, error]", m.name)
+		}
 		return
 	}
 	if m.oneway {

@@ -154,6 +154,9 @@ func (r *reference) line() *line {
 // Invoke implements protocol.Invoker.
 func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	start := time.Now()
+	if c.Method.Streams() {
+		return r.failure(c, start, protocol.Serialization, protocol.NotSent, "this protocol has no streams, tri has", nil)
+	}
 	p, err := r.plan(c.Method)
 	if err != nil {
 		return r.failure(c, start, protocol.Serialization, protocol.NotSent, "", err)

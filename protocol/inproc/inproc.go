@@ -204,6 +204,9 @@ func (r *reference) fail(c *protocol.Invocation, code protocol.Code, outcome pro
 // Invoke implements protocol.Invoker.
 func (r *reference) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	start := time.Now()
+	if c.Method.Streams() {
+		return r.fail(c, protocol.Serialization, protocol.NotSent, start, "this protocol has no streams, tri has", nil)
+	}
 	timeout, err := r.admit(ctx, c, start)
 	if err != nil {
 		return err

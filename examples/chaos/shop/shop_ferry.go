@@ -96,11 +96,13 @@ func newCatalogMethods() []*protocol.Method {
 		{
 			Service: "com.example.chaos.Catalog", Name: "price", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"id", "item"},
 			New:        newCatalogPriceCall, Free: freeCatalogPriceCall, Clone: cloneCatalogPriceCall, Serve: serveCatalogPriceCall,
 		},
 		{
 			Service: "com.example.chaos.Catalog", Name: "reserve", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 1,
-			New: newCatalogReserveCall, Free: freeCatalogReserveCall, Clone: cloneCatalogReserveCall, Serve: serveCatalogReserveCall,
+			Params: []string{"id", "item"},
+			New:    newCatalogReserveCall, Free: freeCatalogReserveCall, Clone: cloneCatalogReserveCall, Serve: serveCatalogReserveCall,
 		},
 	}
 	list := make([]*protocol.Method, len(catalogMethods))
@@ -470,11 +472,13 @@ func newOrdersMethods() []*protocol.Method {
 		{
 			Service: "com.example.chaos.Orders", Name: "status", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"id", "order"},
 			New:        newOrdersStatusCall, Free: freeOrdersStatusCall, Clone: cloneOrdersStatusCall, Serve: serveOrdersStatusCall,
 		},
 		{
 			Service: "com.example.chaos.Orders", Name: "place", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 1,
-			New: newOrdersPlaceCall, Free: freeOrdersPlaceCall, Clone: cloneOrdersPlaceCall, Serve: serveOrdersPlaceCall,
+			Params: []string{"id", "item"},
+			New:    newOrdersPlaceCall, Free: freeOrdersPlaceCall, Clone: cloneOrdersPlaceCall, Serve: serveOrdersPlaceCall,
 		},
 	}
 	list := make([]*protocol.Method, len(ordersMethods))
@@ -844,11 +848,13 @@ func newPaymentsMethods() []*protocol.Method {
 		{
 			Service: "com.example.chaos.Payments", Name: "balance", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"id", "account"},
 			New:        newPaymentsBalanceCall, Free: freePaymentsBalanceCall, Clone: clonePaymentsBalanceCall, Serve: servePaymentsBalanceCall,
 		},
 		{
 			Service: "com.example.chaos.Payments", Name: "charge", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 1,
-			New: newPaymentsChargeCall, Free: freePaymentsChargeCall, Clone: clonePaymentsChargeCall, Serve: servePaymentsChargeCall,
+			Params: []string{"id", "account"},
+			New:    newPaymentsChargeCall, Free: freePaymentsChargeCall, Clone: clonePaymentsChargeCall, Serve: servePaymentsChargeCall,
 		},
 	}
 	list := make([]*protocol.Method, len(paymentsMethods))

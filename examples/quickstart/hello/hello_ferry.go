@@ -86,6 +86,7 @@ func newGreeterMethods() []*protocol.Method {
 		{
 			Service: "com.example.quickstart.Greeter", Name: "sayHello", Descriptor: "Ljava/lang/String;", Return: "Lcom/example/quickstart/Greeting;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"name"},
 			New:        newGreeterSayHelloCall, Free: freeGreeterSayHelloCall, Clone: cloneGreeterSayHelloCall, Serve: serveGreeterSayHelloCall,
 		},
 	}

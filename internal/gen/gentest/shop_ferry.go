@@ -259,44 +259,54 @@ func newShopMethods() []*protocol.Method {
 		{
 			Service: "com.example.shop.Shop", Name: "greet", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"name"},
 			New:        newShopGreetCall, Free: freeShopGreetCall, Clone: cloneShopGreetCall, Serve: serveShopGreetCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "scalars", Descriptor: "ZBSIJJFDLjava/lang/String;", Return: "Lcom/example/shop/Scalars;", Index: 1,
-			New: newShopScalarsCall, Free: freeShopScalarsCall, Clone: cloneShopScalarsCall, Serve: serveShopScalarsCall,
+			Params: []string{"a", "b", "c", "d", "e", "f", "g", "h", "s"},
+			New:    newShopScalarsCall, Free: freeShopScalarsCall, Clone: cloneShopScalarsCall, Serve: serveShopScalarsCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "place", Descriptor: "Lcom/example/shop/Order;Z", Return: "Lcom/example/shop/Order;", Index: 2,
-			New: newShopPlaceCall, Free: freeShopPlaceCall, Clone: cloneShopPlaceCall, Serve: serveShopPlaceCall,
+			Params: []string{"order", "notify"},
+			New:    newShopPlaceCall, Free: freeShopPlaceCall, Clone: cloneShopPlaceCall, Serve: serveShopPlaceCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "find", Descriptor: "Ljava/util/List;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 3,
-			New: newShopFindCall, Free: freeShopFindCall, Clone: cloneShopFindCall, Serve: serveShopFindCall,
+			Params: []string{"ids", "filter"},
+			New:    newShopFindCall, Free: freeShopFindCall, Clone: cloneShopFindCall, Serve: serveShopFindCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "echo", Descriptor: "Ljava/lang/Object;", Return: "Ljava/lang/Object;", Index: 4,
-			New: newShopEchoCall, Free: freeShopEchoCall, Clone: cloneShopEchoCall, Serve: serveShopEchoCall,
+			Params: []string{"v"},
+			New:    newShopEchoCall, Free: freeShopEchoCall, Clone: cloneShopEchoCall, Serve: serveShopEchoCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "blob", Descriptor: "[BLjava/util/Date;Ljava/math/BigInteger;", Return: "[B", Index: 5,
-			New: newShopBlobCall, Free: freeShopBlobCall, Clone: cloneShopBlobCall, Serve: serveShopBlobCall,
+			Params: []string{"data", "at", "n"},
+			New:    newShopBlobCall, Free: freeShopBlobCall, Clone: cloneShopBlobCall, Serve: serveShopBlobCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "matrix", Descriptor: "Ljava/util/List;Ljava/util/Map;Ljava/util/List;", Return: "Ljava/util/List;", Index: 6,
-			New: newShopMatrixCall, Free: freeShopMatrixCall, Clone: cloneShopMatrixCall, Serve: serveShopMatrixCall,
+			Params: []string{"rows", "index", "byUser"},
+			New:    newShopMatrixCall, Free: freeShopMatrixCall, Clone: cloneShopMatrixCall, Serve: serveShopMatrixCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "optional", Descriptor: "Ljava/lang/Integer;Ljava/lang/String;Ljava/util/Date;", Return: "Ljava/lang/Boolean;", Index: 7,
-			New: newShopOptionalCall, Free: freeShopOptionalCall, Clone: cloneShopOptionalCall, Serve: serveShopOptionalCall,
+			Params: []string{"n", "s", "at"},
+			New:    newShopOptionalCall, Free: freeShopOptionalCall, Clone: cloneShopOptionalCall, Serve: serveShopOptionalCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "exotic", Descriptor: "Lcom/example/shop/Exotic;Ljava/time/LocalDate;Ljava/math/BigDecimal;[Ljava/lang/String;S", Return: "Lcom/example/shop/Color;", Index: 8,
-			New: newShopExoticCall, Free: freeShopExoticCall, Clone: cloneShopExoticCall, Serve: serveShopExoticCall,
+			Params: []string{"x", "day", "price", "names", "n"},
+			New:    newShopExoticCall, Free: freeShopExoticCall, Clone: cloneShopExoticCall, Serve: serveShopExoticCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "log", Descriptor: "Lcom/example/shop/Event;", Return: "V", Index: 9,
-			Kind: protocol.OneWay,
-			New:  newShopLogCall, Free: freeShopLogCall, Clone: cloneShopLogCall, Serve: serveShopLogCall,
+			Kind:   protocol.OneWay,
+			Params: []string{"event"},
+			New:    newShopLogCall, Free: freeShopLogCall, Clone: cloneShopLogCall, Serve: serveShopLogCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "ping", Descriptor: "", Return: "V", Index: 10,
@@ -304,15 +314,18 @@ func newShopMethods() []*protocol.Method {
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "cancel", Descriptor: "ILjava/lang/String;", Return: "V", Index: 11,
-			New: newShopCancelCall, Free: freeShopCancelCall, Clone: cloneShopCancelCall, Serve: serveShopCancelCall,
+			Params: []string{"id", "reason"},
+			New:    newShopCancelCall, Free: freeShopCancelCall, Clone: cloneShopCancelCall, Serve: serveShopCancelCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "cancel", Descriptor: "Ljava/util/List;", Return: "J", Index: 12,
-			New: newShopCancelAllCall, Free: freeShopCancelAllCall, Clone: cloneShopCancelAllCall, Serve: serveShopCancelAllCall,
+			Params: []string{"ids"},
+			New:    newShopCancelAllCall, Free: freeShopCancelAllCall, Clone: cloneShopCancelAllCall, Serve: serveShopCancelAllCall,
 		},
 		{
 			Service: "com.example.shop.Shop", Name: "tree", Descriptor: "J", Return: "Lcom/example/shop/Node;", Index: 13,
-			New: newShopTreeCall, Free: freeShopTreeCall, Clone: cloneShopTreeCall, Serve: serveShopTreeCall,
+			Params: []string{"depth"},
+			New:    newShopTreeCall, Free: freeShopTreeCall, Clone: cloneShopTreeCall, Serve: serveShopTreeCall,
 		},
 	}
 	list := make([]*protocol.Method, len(shopMethods))

@@ -809,11 +809,13 @@ const file_chat_proto_rawDesc = "" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06KIND_A\x10\x01\x12\x1a\n" +
-	"\rKIND_NEGATIVE\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x012\xbc\x01\n" +
+	"\rKIND_NEGATIVE\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x012\xb9\x02\n" +
 	"\x04Chat\x12>\n" +
 	"\x05Greet\x12\x18.ferry.test.GreetRequest\x1a\x16.ferry.test.GreetReply\"\x03\x90\x02\x01\x127\n" +
 	"\x05Store\x12\x16.ferry.test.Everything\x1a\x16.ferry.test.Everything\x12;\n" +
-	"\x05Watch\x12\x18.ferry.test.GreetRequest\x1a\x16.ferry.test.GreetReply0\x01BN\n" +
+	"\x05Watch\x12\x18.ferry.test.GreetRequest\x1a\x16.ferry.test.GreetReply0\x01\x12=\n" +
+	"\aCollect\x12\x18.ferry.test.GreetRequest\x1a\x16.ferry.test.GreetReply(\x01\x12<\n" +
+	"\x04Talk\x12\x18.ferry.test.GreetRequest\x1a\x16.ferry.test.GreetReply(\x010\x01BN\n" +
 	"\x10com.example.chatP\x01Z8github.com/ferryrpc/ferry/internal/gen/gentest/prototestb\x06proto3"
 
 var (
@@ -866,11 +868,15 @@ var file_chat_proto_depIdxs = []int32{
 	1,  // 17: ferry.test.Chat.Greet:input_type -> ferry.test.GreetRequest
 	3,  // 18: ferry.test.Chat.Store:input_type -> ferry.test.Everything
 	1,  // 19: ferry.test.Chat.Watch:input_type -> ferry.test.GreetRequest
-	2,  // 20: ferry.test.Chat.Greet:output_type -> ferry.test.GreetReply
-	3,  // 21: ferry.test.Chat.Store:output_type -> ferry.test.Everything
-	2,  // 22: ferry.test.Chat.Watch:output_type -> ferry.test.GreetReply
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
+	1,  // 20: ferry.test.Chat.Collect:input_type -> ferry.test.GreetRequest
+	1,  // 21: ferry.test.Chat.Talk:input_type -> ferry.test.GreetRequest
+	2,  // 22: ferry.test.Chat.Greet:output_type -> ferry.test.GreetReply
+	3,  // 23: ferry.test.Chat.Store:output_type -> ferry.test.Everything
+	2,  // 24: ferry.test.Chat.Watch:output_type -> ferry.test.GreetReply
+	2,  // 25: ferry.test.Chat.Collect:output_type -> ferry.test.GreetReply
+	2,  // 26: ferry.test.Chat.Talk:output_type -> ferry.test.GreetReply
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name

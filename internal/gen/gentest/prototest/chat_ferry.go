@@ -5,6 +5,7 @@ package prototest
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"sync"
 	"unicode/utf8"
@@ -25,6 +26,12 @@ type Chat interface {
 	Greet(ctx context.Context, in *GreetRequest) (*GreetReply, error)
 	// Store keeps everything.
 	Store(ctx context.Context, in *Everything) (*Everything, error)
+	// Watch streams.
+	Watch(ctx context.Context, in *GreetRequest) iter.Seq2[*GreetReply, error]
+	// Collect greets all at once.
+	Collect(ctx context.Context, in iter.Seq2[*GreetRequest, error]) (*GreetReply, error)
+	// Talk greets each.
+	Talk(ctx context.Context, in iter.Seq2[*GreetRequest, error]) iter.Seq2[*GreetReply, error]
 }
 
 // ChatService describes ferry.test.Chat to the framework. It is not to be changed.
@@ -107,19 +114,64 @@ func (c *chatClient) Store(ctx context.Context, a0 *Everything) (*Everything, er
 	return reply, err
 }
 
+func (c *chatClient) Watch(ctx context.Context, a0 *GreetRequest) iter.Seq2[*GreetReply, error] {
+	return protocol.CallServerStream(ctx, c.in, func() *protocol.Invocation {
+		k := takeChatWatchCall()
+		if a0 == nil {
+			a0 = new(GreetRequest)
+		}
+		k.args.A0 = a0
+		return &k.Invocation
+	}, func(r *chatWatchReply) *GreetReply { return r.R0 })
+}
+
+func (c *chatClient) Collect(ctx context.Context, a0 iter.Seq2[*GreetRequest, error]) (*GreetReply, error) {
+	k := takeChatCollectCall()
+	var reply *GreetReply
+	err := protocol.CallClientStream(ctx, c.in, &k.Invocation, a0, func(v *GreetRequest) protocol.Row { return &chatCollectArgs{A0: v} })
+	if err == nil {
+		reply = k.reply.R0
+	}
+	return reply, err
+}
+
+func (c *chatClient) Talk(ctx context.Context, a0 iter.Seq2[*GreetRequest, error]) iter.Seq2[*GreetReply, error] {
+	return protocol.CallBidiStream(ctx, c.in, newChatTalkCall, a0, func(v *GreetRequest) protocol.Row { return &chatTalkArgs{A0: v} }, func(r *chatTalkReply) *GreetReply { return r.R0 })
+}
+
 // chatMethods are the methods of ChatService by index, filled while the package is initialised.
-var chatMethods [2]protocol.Method
+var chatMethods [5]protocol.Method
 
 func newChatMethods() []*protocol.Method {
-	chatMethods = [2]protocol.Method{
+	chatMethods = [5]protocol.Method{
 		{
 			Service: "ferry.test.Chat", Name: "greet", Descriptor: "Lcom/example/chat/GreetRequest;", Return: "Lcom/example/chat/GreetReply;", Index: 0,
 			Idempotent: true,
+			RPC:        "Greet",
 			New:        newChatGreetCall, Free: freeChatGreetCall, Clone: cloneChatGreetCall, Serve: serveChatGreetCall,
 		},
 		{
 			Service: "ferry.test.Chat", Name: "store", Descriptor: "Lcom/example/chat/Everything;", Return: "Lcom/example/chat/Everything;", Index: 1,
+			RPC: "Store",
 			New: newChatStoreCall, Free: freeChatStoreCall, Clone: cloneChatStoreCall, Serve: serveChatStoreCall,
+		},
+		{
+			Service: "ferry.test.Chat", Name: "watch", Descriptor: "Lcom/example/chat/GreetRequest;", Return: "Lcom/example/chat/GreetReply;", Index: 2,
+			Kind: protocol.ServerStream,
+			RPC:  "Watch",
+			New:  newChatWatchCall, Free: freeChatWatchCall, Clone: cloneChatWatchCall, Serve: serveChatWatchCall,
+		},
+		{
+			Service: "ferry.test.Chat", Name: "collect", Descriptor: "Lcom/example/chat/GreetRequest;", Return: "Lcom/example/chat/GreetReply;", Index: 3,
+			Kind: protocol.ClientStream,
+			RPC:  "Collect",
+			New:  newChatCollectCall, Free: freeChatCollectCall, Clone: cloneChatCollectCall, Serve: serveChatCollectCall,
+		},
+		{
+			Service: "ferry.test.Chat", Name: "talk", Descriptor: "Lcom/example/chat/GreetRequest;", Return: "Lcom/example/chat/GreetReply;", Index: 4,
+			Kind: protocol.BidiStream,
+			RPC:  "Talk",
+			New:  newChatTalkCall, Free: freeChatTalkCall, Clone: cloneChatTalkCall, Serve: serveChatTalkCall,
 		},
 	}
 	list := make([]*protocol.Method, len(chatMethods))
@@ -307,6 +359,250 @@ func (a *chatStoreReply) Len() int { return 1 }
 func (a *chatStoreReply) At(int) any {
 	if a.R0 == nil {
 		a.R0 = new(Everything)
+	}
+	return a.R0
+}
+
+// chatWatchCall is one call of Watch with all that belongs to it.
+type chatWatchCall struct {
+	protocol.Invocation
+	args  chatWatchArgs
+	reply chatWatchReply
+}
+
+var chatWatchCalls sync.Pool
+
+func takeChatWatchCall() *chatWatchCall {
+	k, ok := chatWatchCalls.Get().(*chatWatchCall)
+	if !ok {
+		k = new(chatWatchCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &chatMethods[2], &k.args, &k.reply
+	return k
+}
+
+func (k *chatWatchCall) free() {
+	*k = chatWatchCall{}
+	chatWatchCalls.Put(k)
+}
+
+func newChatWatchCall() *protocol.Invocation { return &takeChatWatchCall().Invocation }
+
+func freeChatWatchCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*chatWatchArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneChatWatchCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*chatWatchArgs)
+	if !ok {
+		return row
+	}
+	b := &chatWatchArgs{}
+	b.A0 = proto.CloneOf(a.A0)
+	return b
+}
+
+func serveChatWatchCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Chat)
+	if !ok {
+		return errChatCall
+	}
+	a, ok := c.Args.(*chatWatchArgs)
+	if !ok {
+		return errChatCall
+	}
+	return protocol.SendAll(c.Stream, x.Watch(ctx, a.A0), func(v *GreetReply) protocol.Row { return &chatWatchReply{R0: v} })
+}
+
+type chatWatchArgs struct {
+	A0   *GreetRequest
+	call *chatWatchCall
+}
+
+func (a *chatWatchArgs) Len() int { return 1 }
+
+func (a *chatWatchArgs) At(int) any {
+	if a.A0 == nil {
+		a.A0 = new(GreetRequest)
+	}
+	return a.A0
+}
+
+type chatWatchReply struct {
+	R0 *GreetReply
+}
+
+func (a *chatWatchReply) Len() int { return 1 }
+
+func (a *chatWatchReply) At(int) any {
+	if a.R0 == nil {
+		a.R0 = new(GreetReply)
+	}
+	return a.R0
+}
+
+// chatCollectCall is one call of Collect with all that belongs to it.
+type chatCollectCall struct {
+	protocol.Invocation
+	args  chatCollectArgs
+	reply chatCollectReply
+}
+
+var chatCollectCalls sync.Pool
+
+func takeChatCollectCall() *chatCollectCall {
+	k, ok := chatCollectCalls.Get().(*chatCollectCall)
+	if !ok {
+		k = new(chatCollectCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &chatMethods[3], &k.args, &k.reply
+	return k
+}
+
+func (k *chatCollectCall) free() {
+	*k = chatCollectCall{}
+	chatCollectCalls.Put(k)
+}
+
+func newChatCollectCall() *protocol.Invocation { return &takeChatCollectCall().Invocation }
+
+func freeChatCollectCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*chatCollectArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneChatCollectCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*chatCollectArgs)
+	if !ok {
+		return row
+	}
+	b := &chatCollectArgs{}
+	b.A0 = proto.CloneOf(a.A0)
+	return b
+}
+
+func serveChatCollectCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Chat)
+	if !ok {
+		return errChatCall
+	}
+	r, ok := c.Reply.(*chatCollectReply)
+	if !ok {
+		return errChatCall
+	}
+	reply, err := x.Collect(ctx, protocol.Incoming(c.Stream, func(r *chatCollectArgs) *GreetRequest { return r.A0 }))
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type chatCollectArgs struct {
+	A0   *GreetRequest
+	call *chatCollectCall
+}
+
+func (a *chatCollectArgs) Len() int { return 1 }
+
+func (a *chatCollectArgs) At(int) any {
+	if a.A0 == nil {
+		a.A0 = new(GreetRequest)
+	}
+	return a.A0
+}
+
+type chatCollectReply struct {
+	R0 *GreetReply
+}
+
+func (a *chatCollectReply) Len() int { return 1 }
+
+func (a *chatCollectReply) At(int) any {
+	if a.R0 == nil {
+		a.R0 = new(GreetReply)
+	}
+	return a.R0
+}
+
+// chatTalkCall is one call of Talk with all that belongs to it.
+type chatTalkCall struct {
+	protocol.Invocation
+	args  chatTalkArgs
+	reply chatTalkReply
+}
+
+var chatTalkCalls sync.Pool
+
+func takeChatTalkCall() *chatTalkCall {
+	k, ok := chatTalkCalls.Get().(*chatTalkCall)
+	if !ok {
+		k = new(chatTalkCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &chatMethods[4], &k.args, &k.reply
+	return k
+}
+
+func (k *chatTalkCall) free() {
+	*k = chatTalkCall{}
+	chatTalkCalls.Put(k)
+}
+
+func newChatTalkCall() *protocol.Invocation { return &takeChatTalkCall().Invocation }
+
+func freeChatTalkCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*chatTalkArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneChatTalkCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*chatTalkArgs)
+	if !ok {
+		return row
+	}
+	b := &chatTalkArgs{}
+	b.A0 = proto.CloneOf(a.A0)
+	return b
+}
+
+func serveChatTalkCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Chat)
+	if !ok {
+		return errChatCall
+	}
+	return protocol.SendAll(c.Stream, x.Talk(ctx, protocol.Incoming(c.Stream, func(r *chatTalkArgs) *GreetRequest { return r.A0 })), func(v *GreetReply) protocol.Row { return &chatTalkReply{R0: v} })
+}
+
+type chatTalkArgs struct {
+	A0   *GreetRequest
+	call *chatTalkCall
+}
+
+func (a *chatTalkArgs) Len() int { return 1 }
+
+func (a *chatTalkArgs) At(int) any {
+	if a.A0 == nil {
+		a.A0 = new(GreetRequest)
+	}
+	return a.A0
+}
+
+type chatTalkReply struct {
+	R0 *GreetReply
+}
+
+func (a *chatTalkReply) Len() int { return 1 }
+
+func (a *chatTalkReply) At(int) any {
+	if a.R0 == nil {
+		a.R0 = new(GreetReply)
 	}
 	return a.R0
 }

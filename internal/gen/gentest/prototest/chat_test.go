@@ -202,8 +202,13 @@ func TestCall(t *testing.T) {
 
 func TestService(t *testing.T) {
 	require.Equal(t, "ferry.test.Chat", prototest.ChatService.Name)
-	require.Len(t, prototest.ChatService.Methods, 2, "a streaming method is left out")
+	var kinds []protocol.Kind
+	for _, m := range prototest.ChatService.Methods {
+		kinds = append(kinds, m.Kind)
+	}
+	require.Equal(t, []protocol.Kind{protocol.Unary, protocol.Unary, protocol.ServerStream, protocol.ClientStream, protocol.BidiStream}, kinds)
 	greet := prototest.ChatService.Methods[0]
+	require.Equal(t, "Greet", greet.RPC)
 	require.Equal(t, "greet", greet.Name)
 	require.Equal(t, "Lcom/example/chat/GreetRequest;", greet.Descriptor)
 	require.True(t, greet.Idempotent)

@@ -105,11 +105,13 @@ func newRelayMethods() []*protocol.Method {
 	relayMethods = [2]protocol.Method{
 		{
 			Service: "com.example.Relay", Name: "forward", Descriptor: "Lcom/example/accounts/User;Lcom/example/shop/Line;", Return: "Ljava/util/Map;", Index: 0,
-			New: newRelayForwardCall, Free: freeRelayForwardCall, Clone: cloneRelayForwardCall, Serve: serveRelayForwardCall,
+			Params: []string{"user", "line"},
+			New:    newRelayForwardCall, Free: freeRelayForwardCall, Clone: cloneRelayForwardCall, Serve: serveRelayForwardCall,
 		},
 		{
 			Service: "com.example.Relay", Name: "visit", Descriptor: "Ljava/lang/Object;", Return: "Lcom/example/Page;", Index: 1,
-			New: newRelayVisitCall, Free: freeRelayVisitCall, Clone: cloneRelayVisitCall, Serve: serveRelayVisitCall,
+			Params: []string{"link"},
+			New:    newRelayVisitCall, Free: freeRelayVisitCall, Clone: cloneRelayVisitCall, Serve: serveRelayVisitCall,
 		},
 	}
 	list := make([]*protocol.Method, len(relayMethods))

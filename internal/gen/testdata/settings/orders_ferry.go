@@ -109,16 +109,19 @@ func newOrdersMethods() []*protocol.Method {
 		{
 			Service: "com.example.Orders", Name: "find", Descriptor: "I", Return: "Lcom/example/Order;", Index: 0,
 			Idempotent: true,
+			Params:     []string{"id"},
 			New:        newOrdersFindCall, Free: freeOrdersFindCall, Clone: cloneOrdersFindCall, Serve: serveOrdersFindCall,
 		},
 		{
 			Service: "com.example.Orders", Name: "find", Descriptor: "Ljava/util/List;", Return: "Ljava/util/List;", Index: 1,
-			New: newOrdersFindAllCall, Free: freeOrdersFindAllCall, Clone: cloneOrdersFindAllCall, Serve: serveOrdersFindAllCall,
+			Params: []string{"ids"},
+			New:    newOrdersFindAllCall, Free: freeOrdersFindAllCall, Clone: cloneOrdersFindAllCall, Serve: serveOrdersFindAllCall,
 		},
 		{
 			Service: "com.example.Orders", Name: "note", Descriptor: "Ljava/lang/String;", Return: "V", Index: 2,
-			Kind: protocol.OneWay,
-			New:  newOrdersNoteCall, Free: freeOrdersNoteCall, Clone: cloneOrdersNoteCall, Serve: serveOrdersNoteCall,
+			Kind:   protocol.OneWay,
+			Params: []string{"text"},
+			New:    newOrdersNoteCall, Free: freeOrdersNoteCall, Clone: cloneOrdersNoteCall, Serve: serveOrdersNoteCall,
 		},
 	}
 	list := make([]*protocol.Method, len(ordersMethods))
