@@ -160,6 +160,13 @@ func (r *relay) listen(t *testing.T, provider string) (address string) {
 	})
 }
 
+// count returns how many connections consumers have made and not lost by cut.
+func (r *relay) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns) / 2
+}
+
 // cut breaks all connections.
 func (r *relay) cut() {
 	r.mu.Lock()
