@@ -20,7 +20,7 @@ type flight struct {
 	Callers  int     `json:"callers"`
 	Running  int64   `json:"running"`  // handlers, at most
 	Accepted int     `json:"accepted"` // calls that ran, then or later
-	Refused  int     `json:"refused"`  // calls that the provider proved not to have run
+	Refused  int     `json:"refused"`  // calls over a limit, of the provider or of the send queue, that did not run
 	Each     float64 `json:"kib_per_call"`
 	Seconds  float64 `json:"seconds"`
 }
@@ -80,7 +80,7 @@ func inFlight(n int, limits map[string]int) (flight, error) {
 			switch {
 			case err == nil:
 				accepted.Add(1)
-			case errors.As(err, &failure) && failure.Code == protocol.LimitExceeded && failure.Outcome == protocol.NotStarted:
+			case errors.As(err, &failure) && failure.Code == protocol.LimitExceeded && (failure.Outcome == protocol.NotStarted || failure.Outcome == protocol.NotSent):
 				refused.Add(1)
 			default:
 				other.CompareAndSwap(nil, &err)
