@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/ferryrpc/ferry/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // TestAllWaysKeepWhatTheyPromise runs the demonstration for a short time; it fails by its own invariants.
 func TestAllWaysKeepWhatTheyPromise(t *testing.T) {
