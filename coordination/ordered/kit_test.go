@@ -346,20 +346,6 @@ func (w *workload) requireLinear(t *testing.T) {
 	}
 }
 
-// requireAllThere checks that no call that was answered is missing from the journal.
-func (w *workload) requireAllThere(t *testing.T, j *journal) {
-	t.Helper()
-	there := map[string]int{}
-	for key, list := range j.events {
-		for _, e := range list {
-			there[key+" "+e.caller]++
-		}
-	}
-	for call := range w.acked {
-		require.Positive(t, there[call], "call %s was answered and is not in the journal", call)
-	}
-}
-
 // doubles is how many calls ran more than once.
 func (j *journal) doubles() (n int) {
 	j.mu.Lock()
