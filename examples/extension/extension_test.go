@@ -110,7 +110,7 @@ func export(t *testing.T, registry string, x *ferry.Extensions, name string, opt
 
 func client(t *testing.T, registry string, x *ferry.Extensions) *ferry.Client {
 	t.Helper()
-	c := ferry.NewClient(registry)
+	c := ferry.NewClient(registry, ferry.Param("scope", "remote")) // a server with the same extensions is in this process
 	c.Extensions = x
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c

@@ -96,11 +96,13 @@ func newShopMethods() []*protocol.Method {
 		{
 			Service: "com.example.Shop", Name: "quote", Descriptor: "Ljava/lang/String;I", Return: "D", Index: 0,
 			Idempotent: true,
+			Params:     []string{"item", "n"},
 			New:        newShopQuoteCall, Free: freeShopQuoteCall, Clone: cloneShopQuoteCall, Serve: serveShopQuoteCall,
 		},
 		{
 			Service: "com.example.Shop", Name: "buy", Descriptor: "Ljava/lang/String;I", Return: "Ljava/lang/String;", Index: 1,
-			New: newShopBuyCall, Free: freeShopBuyCall, Clone: cloneShopBuyCall, Serve: serveShopBuyCall,
+			Params: []string{"item", "n"},
+			New:    newShopBuyCall, Free: freeShopBuyCall, Clone: cloneShopBuyCall, Serve: serveShopBuyCall,
 		},
 	}
 	list := make([]*protocol.Method, len(shopMethods))
