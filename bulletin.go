@@ -2,6 +2,7 @@ package ferry
 
 import (
 	"context"
+	"reflect"
 	"sync"
 
 	"github.com/ferryrpc/ferry/registry"
@@ -36,6 +37,20 @@ func newBulletin(reg registry.Registry) *bulletin {
 		return nil
 	}
 	return &bulletin{rules: rules, boards: map[string]*board{}}
+}
+
+// bulletinOf finds or makes the bulletin of a registry. One whose value is no key of a map has its texts watched by each
+// reference alone.
+func bulletinOf(known map[registry.Registry]*bulletin, reg registry.Registry) *bulletin {
+	if !reflect.ValueOf(reg).Comparable() {
+		return newBulletin(reg)
+	}
+	b, ok := known[reg]
+	if !ok {
+		b = newBulletin(reg)
+		known[reg] = b
+	}
+	return b
 }
 
 // watch has notify told of the text at key, now if it is known and at each change, until stop is called. No notify runs

@@ -227,12 +227,7 @@ func (c *Client) registry(r *running, u *url.URL, application string) (registry.
 func (c *Client) bulletin(reg registry.Registry) *bulletin {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b, ok := c.bulletins[reg]
-	if !ok {
-		b = newBulletin(reg)
-		c.bulletins[reg] = b
-	}
-	return b
+	return bulletinOf(c.bulletins, reg)
 }
 
 // Close ends all references, registries and connections. Calls in flight may finish for as long as shutdown says.

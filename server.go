@@ -285,12 +285,7 @@ func (s *Server) withdraw(e *exported) error {
 func (s *Server) bulletin(reg registry.Registry) *bulletin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b, ok := s.bulletins[reg]
-	if !ok {
-		b = newBulletin(reg)
-		s.bulletins[reg] = b
-	}
-	return b
+	return bulletinOf(s.bulletins, reg)
 }
 
 func (s *Server) places() ([]*url.URL, error) {

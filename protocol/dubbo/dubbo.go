@@ -110,7 +110,7 @@ func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, e
 		return nil, err
 	}
 	e := newExporter(pt, s, u, params, formats)
-	if err := pt.add(e); err != nil {
+	if err := pt.table.add(e); err != nil {
 		p.release(pt)
 		return nil, err
 	}

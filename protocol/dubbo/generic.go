@@ -18,7 +18,7 @@ func (r *request) common(k methodKey) []*target {
 		return nil
 	}
 	var out []*target
-	for _, e := range r.table.services[k.serviceKey] {
+	for _, e := range r.port.table.exporters(k.serviceKey) {
 		out = append(out, &target{exporter: e, method: m, accepts: e.accepts()})
 	}
 	return out

@@ -28,15 +28,14 @@ func refuse(status byte, format string, args ...any) *refusal {
 
 // Handle implements exchange.Handler.
 func (pt *port) Handle(conn *exchange.ServerConn, m exchange.Message) (*transport.Frame, byte) {
-	t := pt.table.Load()
-	format := t.formats[m.Serialization()]
+	format := pt.table.format(m.Serialization())
 	if format == nil {
 		m.Body.Free()
 		_ = conn.Refuse(m.Header, exchange.BadRequest, fmt.Sprintf("serialization %d is not accepted here", m.Serialization()))
 		return nil, exchange.BadRequest
 	}
 	rd := format.Reader(m.Body.B, pt.protocol.config.Limits)
-	f, status := pt.serve(t, conn, m, format, rd)
+	f, status := pt.serve(conn, m, format, rd)
 	rd.Free()
 	m.Body.Free()
 	if !m.TwoWay() && f != nil {
@@ -48,8 +47,8 @@ func (pt *port) Handle(conn *exchange.ServerConn, m exchange.Message) (*transpor
 
 // serve runs one request from its body to its answer. A panic in a type's own code, such as the Error of a nil error,
 // ends here.
-func (pt *port) serve(t *table, conn *exchange.ServerConn, m exchange.Message, format serialize.Serializer, rd serialize.Reader) (f *transport.Frame, status byte) {
-	r := request{port: pt, table: t, conn: conn, format: format, body: m.Body.B, version: protocolVersion}
+func (pt *port) serve(conn *exchange.ServerConn, m exchange.Message, format serialize.Serializer, rd serialize.Reader) (f *transport.Frame, status byte) {
+	r := request{port: pt, conn: conn, format: format, body: m.Body.B, version: protocolVersion}
 	var ctx *callContext
 	defer func() {
 		if v := recover(); v != nil {
@@ -99,7 +98,6 @@ func (r *request) panicked(ctx *callContext, v any) (*transport.Frame, byte) {
 // A request is one call on its way through the server. It lives on the worker's stack.
 type request struct {
 	port    *port
-	table   *table
 	conn    *exchange.ServerConn
 	format  serialize.Serializer
 	body    []byte
@@ -119,11 +117,11 @@ func (r *request) find(rd serialize.Reader) ([]*target, error) {
 		}
 	}
 	n := len(r.body) - rd.Rest()
-	// The key is put together on the stack; looking a converted byte slice up does not allocate.
+	// The key is put together on the stack.
 	var space [512]byte
 	if n < len(space) {
 		key := append(append(space[:0], r.format.ID()), r.body[:n]...)
-		if targets := r.table.byPrefix[string(key)]; targets != nil {
+		if targets, ok := r.port.table.byPrefix.find(key); ok {
 			return targets, nil
 		}
 	}
@@ -143,13 +141,13 @@ func (r *request) findSlowly() ([]*target, error) {
 	}
 	r.version = parts[0]
 	key := methodKey{serviceKey{parts[1], normal(parts[2])}, parts[3], parts[4]}
-	if targets := r.table.byName[key]; targets != nil {
+	if targets := r.port.table.targets(key); targets != nil {
 		return targets, nil
 	}
 	if targets := r.common(key); targets != nil {
 		return targets, nil
 	}
-	return nil, refuse(exchange.BadRequest, "%s", r.table.describe(key))
+	return nil, refuse(exchange.BadRequest, "%s", r.port.table.describe(key))
 }
 
 // decode reads the arguments and the attachments, which say for whose group the call is.
@@ -290,13 +288,12 @@ func (r *request) timeout() time.Duration {
 // Refuse implements exchange.Handler. A peer reads the reason in the serialization that it asked with if this process
 // has it, whether or not a service accepts it; otherwise in one that the services do accept.
 func (pt *port) Refuse(h exchange.Header, status byte, reason string) (*transport.Frame, byte) {
-	t := pt.table.Load()
-	s := t.formats[h.Serialization()]
+	s := pt.table.format(h.Serialization())
 	if s == nil {
 		s = pt.protocol.byID(h.Serialization())
 	}
-	for i := 0; s == nil && i < len(t.formats); i++ {
-		s = t.formats[i]
+	for id := byte(0); s == nil && id <= exchange.MaskID; id++ {
+		s = pt.table.format(id)
 	}
 	if s == nil {
 		return nil, 0

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,41 +21,7 @@ type port struct {
 	server   *exchange.Server
 	users    int // guarded by protocol.mu
 
-	mu    sync.Mutex // guards changes of table
-	table atomic.Pointer[table]
-}
-
-// A table is all that a port serves. It never changes; a new one takes its place.
-type table struct {
-	exporters []*exporter
-	// byPrefix finds methods by the encoded prefix of a request, the serialization id before it; byName by its parts.
-	byPrefix map[string][]*target
-	byName   map[methodKey][]*target
-	services map[serviceKey][]*exporter
-	formats  [exchange.MaskID + 1]serialize.Serializer
-}
-
-// A serviceKey's service is a path or an interface; mostly they are the same.
-type serviceKey struct{ service, version string }
-
-type methodKey struct {
-	serviceKey
-	name, descriptor string
-}
-
-// A target is one method of one exported service.
-type target struct {
-	exporter *exporter
-	method   *protocol.Method
-	accepts  uint32 // bit n: serialization id n is accepted
-	seen     [exchange.MaskID + 1]atomic.Pointer[attachments]
-	guess    guess // size of an answer
-}
-
-// attachments are decoded attachments with the bytes they came from. Most calls of a method carry the same.
-type attachments struct {
-	raw   []byte
-	pairs protocol.Attachments
+	table *table
 }
 
 // An exporter is one service on a port.
@@ -92,9 +55,7 @@ func newExporter(pt *port, s *protocol.Service, u *url.URL, params Params, forma
 }
 
 func newPort(p *Protocol, u *url.URL) *port {
-	pt := &port{protocol: p, key: u.Address(), host: u.Host()}
-	pt.table.Store(newTable(nil))
-	return pt
+	return &port{protocol: p, key: u.Address(), host: u.Host(), table: newTable()}
 }
 
 // published is u's address with the port that is really open.
@@ -123,94 +84,12 @@ func normal(version string) string {
 	return version
 }
 
-// add puts a service on the port.
-func (pt *port) add(e *exporter) error {
-	pt.mu.Lock()
-	defer pt.mu.Unlock()
-	old := pt.table.Load()
-	for _, other := range old.services[serviceKey{e.path, e.version}] {
-		if other.group == e.group && other.path == e.path {
-			return fmt.Errorf("dubbo: %s is exported at %s already", e.url.Service(), e.url.Address())
-		}
-	}
-	pt.table.Store(newTable(append(old.exporters[:len(old.exporters):len(old.exporters)], e)))
-	return nil
-}
-
-func (pt *port) remove(e *exporter) {
-	pt.mu.Lock()
-	defer pt.mu.Unlock()
-	var rest []*exporter
-	for _, other := range pt.table.Load().exporters {
-		if other != e {
-			rest = append(rest, other)
-		}
-	}
-	pt.table.Store(newTable(rest))
-}
-
-func newTable(exporters []*exporter) *table {
-	t := &table{exporters: exporters, byPrefix: map[string][]*target{}, byName: map[methodKey][]*target{}, services: map[serviceKey][]*exporter{}}
-	for _, e := range exporters {
-		t.addService(e)
-	}
-	return t
-}
-
-func (t *table) addService(e *exporter) {
-	for _, s := range e.formats {
-		t.formats[s.ID()] = s
-	}
-	for _, name := range e.names() {
-		key := serviceKey{name, e.version}
-		t.services[key] = append(t.services[key], e)
-		for _, m := range e.service.Interface.Methods {
-			tg := &target{exporter: e, method: m, accepts: e.accepts()}
-			mk := methodKey{key, m.Name, m.Descriptor}
-			t.byName[mk] = append(t.byName[mk], tg)
-			for _, s := range e.formats {
-				prefix := prefixKey(s, key, m)
-				t.byPrefix[prefix] = append(t.byPrefix[prefix], tg)
-			}
-		}
-	}
-}
-
 // accepts has a bit for each serialization id that the service takes.
 func (e *exporter) accepts() (bits uint32) {
 	for _, s := range e.formats {
 		bits |= 1 << s.ID()
 	}
 	return bits
-}
-
-// prefixKey is a request's prefix behind its serialization id.
-func prefixKey(s serialize.Serializer, k serviceKey, m *protocol.Method) string {
-	return string([]byte{s.ID()}) + string(appendPrefix(s, protocolVersion, k.service, k.version, m.Name, m.Descriptor))
-}
-
-// describe lists what is served, for the error of a caller who asks for something else.
-func (t *table) describe(k methodKey) string {
-	exporters := t.services[k.serviceKey]
-	if len(exporters) == 0 {
-		var versions []string
-		for other := range t.services {
-			if other.service == k.service {
-				versions = append(versions, other.version)
-			}
-		}
-		if len(versions) > 0 {
-			slices.Sort(versions)
-			return fmt.Sprintf("service %s version %q is not here, have %s", k.service, name(k.version), strings.Join(versions, ", "))
-		}
-		return fmt.Sprintf("service %q is not here", name(k.service))
-	}
-	for _, m := range exporters[0].service.Interface.Methods {
-		if m.Name == k.name {
-			return fmt.Sprintf("%s.%s has parameters %q, the call has %q", k.service, m.Name, m.Descriptor, name(k.descriptor))
-		}
-	}
-	return fmt.Sprintf("service %s has no method %q", k.service, name(k.name))
 }
 
 // URL implements protocol.Exporter.
@@ -231,7 +110,7 @@ func (e *exporter) Close(ctx context.Context) error {
 	if e.port.protocol.ending(e.port) { // and serves everything until it is quiet itself
 		return e.drain(ctx)
 	}
-	e.port.remove(e)
+	e.port.table.remove(e)
 	e.gone.Store(true)
 	return e.drain(ctx)
 }
