@@ -88,7 +88,7 @@ func (c *clientConn) tick() {
 		return
 	case silence > 0 && silence%c.params.Heartbeat < every && silence >= c.params.Heartbeat:
 		// Nobody waits for the answer: any byte from the server breaks the silence.
-		_ = c.conn.Send(event(FlagRequest|FlagTwoWay, 0, 0, bodyNull), false)
+		offer(c.conn, event(FlagRequest|FlagTwoWay, 0, 0, bodyNull))
 	}
 	c.ticker.Reset(every)
 }
@@ -99,6 +99,13 @@ func event(flags, status byte, id uint64, body string) *transport.Frame {
 	f.B = append(f.B[:HeaderLen], body...)
 	Header{Flags: flags | FlagEvent | eventSerialization, Status: status, ID: id, Length: uint32(len(body))}.Put(f.B)
 	return f
+}
+
+// offer sends a frame of this layer's own. To a peer that does not read it is not sent, and not missed.
+func offer(c transport.Conn, f *transport.Frame) {
+	if c.Send(f, false) == transport.ErrFull {
+		f.Free()
+	}
 }
 
 // Received implements transport.Receiver.
@@ -124,7 +131,7 @@ func (c *clientConn) message(m Message) error {
 	case m.Request():
 		// Calls from a server to its client are refused; a peer that sends one must not wait for ever.
 		if f := c.refuse(m.Header); f != nil && m.TwoWay() {
-			_ = c.conn.Send(f, false)
+			offer(c.conn, f)
 		}
 		m.Body.Free()
 	default:
@@ -152,7 +159,7 @@ func (c *clientConn) event(m Message) {
 		c.readonly.Store(false)
 	default:
 		if m.TwoWay() && len(m.Body.B) <= maxEvent {
-			_ = c.conn.Send(answer(m), false)
+			offer(c.conn, answer(m))
 		}
 	}
 }
@@ -195,10 +202,6 @@ func (c *clientConn) Closed(err error) {
 
 // do sends f and waits for its answer until deadline (on the pending table's clock) or ctx ends.
 func (c *clientConn) do(ctx context.Context, f *transport.Frame, h Header, deadline int64) (Message, error) {
-	if err := c.room(ctx, deadline); err != nil {
-		f.Free()
-		return Message{}, err
-	}
 	w := waits.Get().(*wait)
 	w.deadline = deadline
 	id, busy, err := c.register(ctx, w, deadline)
@@ -209,12 +212,12 @@ func (c *clientConn) do(ctx context.Context, f *transport.Frame, h Header, deadl
 	}
 	h.ID = id
 	h.Put(f.B)
-	if err := c.conn.Send(f, busy); err != nil {
+	if err := c.queue(ctx, f, busy, deadline); err != nil {
 		if c.pending.take(id) == nil {
 			<-w.done
 		}
 		w.free()
-		return Message{}, &Failure{false, err}
+		return Message{}, err
 	}
 	if done := ctx.Done(); done == nil {
 		<-w.done
@@ -254,15 +257,21 @@ func (c *clientConn) register(ctx context.Context, w *wait, deadline int64) (id 
 	}
 }
 
-// room waits until the transport's queue takes more.
-func (c *clientConn) room(ctx context.Context, deadline int64) error {
+// queue hands f to the transport, and waits while its queue is full.
+func (c *clientConn) queue(ctx context.Context, f *transport.Frame, busy bool, deadline int64) error {
 	for {
-		full := c.conn.Wait()
-		if full == nil {
+		err := c.conn.Send(f, busy)
+		if err == nil {
 			return nil
 		}
-		if err := c.await(ctx, full, deadline, transport.ErrFull); err != nil {
-			return err
+		if err != transport.ErrFull {
+			return &Failure{false, err}
+		}
+		if full := c.conn.Wait(); full != nil {
+			if err := c.await(ctx, full, deadline, transport.ErrFull); err != nil {
+				f.Free()
+				return err
+			}
 		}
 	}
 }
@@ -283,13 +292,6 @@ func (c *clientConn) await(ctx context.Context, ch <-chan struct{}, deadline int
 
 // send sends f, for which no answer is expected.
 func (c *clientConn) send(ctx context.Context, f *transport.Frame, h Header, deadline int64) error {
-	if err := c.room(ctx, deadline); err != nil {
-		f.Free()
-		return err
-	}
 	h.Put(f.B)
-	if err := c.conn.Send(f, true); err != nil {
-		return &Failure{false, err}
-	}
-	return nil
+	return c.queue(ctx, f, true, deadline)
 }

@@ -14,7 +14,7 @@ const quiet = time.Second
 // nevertheless are served.
 func (s *Server) Readonly() {
 	for _, c := range s.all() {
-		_ = c.conn.Send(event(FlagRequest, 0, 0, bodyRead), false)
+		offer(c.conn, event(FlagRequest, 0, 0, bodyRead))
 	}
 }
 

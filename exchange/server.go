@@ -173,7 +173,7 @@ func (c *ServerConn) message(m Message) error {
 	}
 	if m.Event() {
 		if m.Request() && m.TwoWay() && len(m.Body.B) <= maxEvent {
-			_ = c.conn.Send(answer(m), false)
+			offer(c.conn, answer(m))
 		}
 		m.Body.Free()
 		return nil
@@ -217,7 +217,8 @@ func (c *ServerConn) Refuse(h Header, status byte, reason string) error {
 	}
 	h.Flags = serialization & MaskID
 	err := c.reply(h, f, status)
-	if errors.Is(err, transport.ErrFull) {
+	if err == transport.ErrFull {
+		f.Free()
 		return fmt.Errorf("%w: refusals pile up", transport.ErrStalled)
 	}
 	return nil
@@ -246,15 +247,17 @@ func (s *Server) run(t task) {
 // replyWhenRoom waits while the peer does not read; the transport closes the connection when that takes too long.
 func (c *ServerConn) replyWhenRoom(h Header, f *transport.Frame, status byte) error {
 	for {
-		full := c.conn.Wait()
-		if full == nil {
-			return c.reply(h, f, status)
+		err := c.reply(h, f, status)
+		if err != transport.ErrFull {
+			return err
 		}
-		<-full
+		if full := c.conn.Wait(); full != nil {
+			<-full
+		}
 	}
 }
 
-// reply sends an answer; f is taken over.
+// reply sends an answer; f is taken over, unless the queue is full.
 func (c *ServerConn) reply(h Header, f *transport.Frame, status byte) error {
 	Header{Flags: h.Serialization(), Status: status, ID: h.ID, Length: uint32(len(f.B) - HeaderLen)}.Put(f.B)
 	return c.conn.Send(f, c.running.Load() > 1)

@@ -81,18 +81,18 @@ func (l *Line) Start(sink Sink, p Params, waits bool, ended func(error)) {
 	l.limit, l.stall = p.Queue, p.WriteStall
 }
 
-// Send queues f and takes it over, as Conn says. It is ErrFull when f would take the queue over its limit; but a queue
-// that is at most half full takes a frame of any size, so that Wait always leads to a Send that works. With busy the
-// other goroutines that can run get a turn before f is written.
+// Send queues f and takes it over, as Conn says. It is ErrFull, and f stays the caller's, when f would take the queue over
+// its limit; but a queue that is at most half full takes a frame of any size. With busy the other goroutines that can run
+// get a turn before f is written.
 func (l *Line) Send(f *Frame, busy bool) error {
 	n := len(f.B)
 	l.mu.Lock()
 	if l.err != nil || l.size+n > l.limit && l.size > l.limit/2 || n == 0 {
 		err := l.err
-		if err == nil && n > 0 {
-			err = ErrFull
-		}
 		l.mu.Unlock()
+		if err == nil && n > 0 {
+			return ErrFull
+		}
 		f.Free()
 		return err
 	}

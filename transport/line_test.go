@@ -177,7 +177,9 @@ func TestLineDoesNotWaitForThePeer(t *testing.T) {
 	for range 10 {
 		require.NoError(t, l.Send(frame(make([]byte, 10)), false))
 	}
-	require.ErrorIs(t, l.Send(frame([]byte("x")), false), ErrFull)
+	refused := frame([]byte("x"))
+	require.ErrorIs(t, l.Send(refused, false), ErrFull)
+	require.Equal(t, "x", string(refused.B), "a refused frame stays the caller's")
 	room := l.Wait()
 	s.take(49)
 	s.wait(49)

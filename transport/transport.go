@@ -43,12 +43,14 @@ type Receiver interface {
 
 // A Conn is one connection. Its methods are safe from any number of goroutines.
 type Conn interface {
-	// Send queues f and takes it over, whatever it returns; it is freed when its bytes have been handed to the socket.
-	// It does not block on the peer: ErrFull says that too much is queued for it. An error means that no byte of f will
-	// be sent; without one, f is sent unless the connection ends before. With busy, which is for connections with more
-	// than one call in flight, the sender lets goroutines that can run add their frames before it writes.
+	// Send queues f and takes it over; it is freed when its bytes have been handed to the socket. It does not block on the
+	// peer: ErrFull says that too much is queued for it, and leaves f to the caller, who may Wait and try again. An error
+	// means that no byte of f will be sent; without one, f is sent unless the connection ends before. With busy, which is
+	// for connections with more than one call in flight, the sender lets goroutines that can run add their frames before
+	// it writes.
 	Send(f *Frame, busy bool) error
-	// Wait returns a channel that is closed when the queue is half empty or the connection has ended; nil when that is so now.
+	// Wait returns a channel that is closed when the queue is half empty or the connection has ended; nil when that is so
+	// now. All who wait are told at once, so that another one's frame may fill the queue again before a Send.
 	Wait() <-chan struct{}
 	// Close ends the connection and drops what is queued. Receiver.Closed follows, once, from another goroutine. The first
 	// cause counts; nil is ErrClosed.

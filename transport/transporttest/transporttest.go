@@ -167,9 +167,9 @@ func (p *probe) end(t *testing.T) error {
 
 // send sends a copy of b and waits for room where there is none.
 func (p *probe) send(b []byte, busy bool) error {
+	f := transport.NewFrame(len(b))
+	f.B = append(f.B, b...)
 	for {
-		f := transport.NewFrame(len(b))
-		f.B = append(f.B, b...)
 		err := p.conn.Send(f, busy)
 		if !errors.Is(err, transport.ErrFull) {
 			return err
