@@ -136,6 +136,11 @@ func (c *Client) dialler(pause time.Duration) (<-chan struct{}, error) {
 	if c.closed || c.dialling != nil && c.failure != nil {
 		return nil, c.failureLocked()
 	}
+	if c.current.Load() != nil { // since the caller looked; another connection would be nobody's
+		done := make(chan struct{})
+		close(done)
+		return done, nil
+	}
 	if c.dialling == nil {
 		c.dialling = make(chan struct{})
 		c.work.Add(1)

@@ -271,6 +271,19 @@ func TestTooLargeRequestIsRefusedByTheServer(t *testing.T) {
 	require.Equal(t, "small", got)
 }
 
+// TestOneConnection: who finds no connection, and is overtaken by the one who dials, does not dial again.
+func TestOneConnection(t *testing.T) {
+	s := serve(t, Params{}, ServerParams{}, echo)
+	c := dial(t, s.Addr().String(), Params{})
+	require.NoError(t, c.Connect(context.Background()))
+	done, err := c.dialler(0)
+	require.NoError(t, err)
+	<-done
+	_, err = call(c, "x", patience)
+	require.NoError(t, err)
+	require.Equal(t, 1, s.Connections())
+}
+
 func TestFullTableMakesCallersWaitTheirTurn(t *testing.T) {
 	release := make(chan struct{})
 	s := serve(t, Params{}, ServerParams{}, func(_ *ServerConn, body string) (string, bool) { <-release; return body, true })
