@@ -103,7 +103,7 @@ func event(flags, status byte, id uint64, body string) *transport.Frame {
 
 // offer sends a frame of this layer's own. To a peer that does not read it is not sent, and not missed.
 func offer(c transport.Conn, f *transport.Frame) {
-	if c.Send(f, false) == transport.ErrFull {
+	if c.Send(f, 1) == transport.ErrFull {
 		f.Free()
 	}
 }
@@ -204,7 +204,7 @@ func (c *clientConn) Closed(err error) {
 func (c *clientConn) do(ctx context.Context, f *transport.Frame, h Header, deadline int64) (Message, error) {
 	w := waits.Get().(*wait)
 	w.deadline = deadline
-	id, busy, err := c.register(ctx, w, deadline)
+	id, calls, err := c.register(ctx, w, deadline)
 	if err != nil {
 		f.Free()
 		w.free()
@@ -212,7 +212,7 @@ func (c *clientConn) do(ctx context.Context, f *transport.Frame, h Header, deadl
 	}
 	h.ID = id
 	h.Put(f.B)
-	if err := c.queue(ctx, f, busy, deadline); err != nil {
+	if err := c.queue(ctx, f, calls, deadline); err != nil {
 		if c.pending.take(id) == nil {
 			<-w.done
 		}
@@ -242,25 +242,25 @@ func (c *clientConn) do(ctx context.Context, f *transport.Frame, h Header, deadl
 }
 
 // register puts w in the table, and waits for a free place if there is none.
-func (c *clientConn) register(ctx context.Context, w *wait, deadline int64) (id uint64, busy bool, err error) {
+func (c *clientConn) register(ctx context.Context, w *wait, deadline int64) (id uint64, calls int, err error) {
 	for {
-		id, busy, full, err := c.pending.add(w)
+		id, calls, full, err := c.pending.add(w)
 		if err != nil {
-			return 0, false, &Failure{false, err}
+			return 0, 0, &Failure{false, err}
 		}
 		if full == nil {
-			return id, busy, nil
+			return id, calls, nil
 		}
 		if err := c.await(ctx, full, deadline, fmt.Errorf("%w (parameter connection.calls=%d)", ErrBusy, c.params.Calls)); err != nil {
-			return 0, false, err
+			return 0, 0, err
 		}
 	}
 }
 
 // queue hands f to the transport, and waits while its queue is full.
-func (c *clientConn) queue(ctx context.Context, f *transport.Frame, busy bool, deadline int64) error {
+func (c *clientConn) queue(ctx context.Context, f *transport.Frame, calls int, deadline int64) error {
 	for {
-		err := c.conn.Send(f, busy)
+		err := c.conn.Send(f, calls)
 		if err == nil {
 			return nil
 		}
@@ -290,8 +290,11 @@ func (c *clientConn) await(ctx context.Context, ch <-chan struct{}, deadline int
 	}
 }
 
+// several stands for the number of one-way calls in flight, which nobody knows.
+const several = 2
+
 // send sends f, for which no answer is expected.
 func (c *clientConn) send(ctx context.Context, f *transport.Frame, h Header, deadline int64) error {
 	h.Put(f.B)
-	return c.queue(ctx, f, true, deadline)
+	return c.queue(ctx, f, several, deadline)
 }

@@ -22,11 +22,11 @@ type crowded struct {
 	waits atomic.Int32
 }
 
-func (c *crowded) Send(f *transport.Frame, busy bool) error {
+func (c *crowded) Send(f *transport.Frame, calls int) error {
 	if c.left.Add(-1) >= 0 {
 		return transport.ErrFull
 	}
-	return c.Conn.Send(f, busy)
+	return c.Conn.Send(f, calls)
 }
 
 func (c *crowded) Wait() <-chan struct{} {

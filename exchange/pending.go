@@ -51,19 +51,19 @@ func newPending(most int) *pending {
 // now is the time on the table's clock.
 func (p *pending) now() int64 { return int64(time.Since(p.base)) }
 
-// add registers w. busy says whether other calls are in flight. When the table is full it returns a channel that is
+// add registers w. calls is how many are in flight with it. When the table is full it returns a channel that is
 // closed when it is worth trying again.
-func (p *pending) add(w *wait) (id uint64, busy bool, full <-chan struct{}, err error) {
+func (p *pending) add(w *wait) (id uint64, calls int, full <-chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended != nil {
-		return 0, false, nil, p.ended
+		return 0, 0, nil, p.ended
 	}
 	if p.used >= p.most {
 		if p.room == nil {
 			p.room = make(chan struct{})
 		}
-		return 0, false, p.room, nil
+		return 0, 0, p.room, nil
 	}
 	var i uint32
 	if n := len(p.empty); n > 0 {
@@ -79,7 +79,7 @@ func (p *pending) add(w *wait) (id uint64, busy bool, full <-chan struct{}, err 
 	if w.deadline < p.next {
 		p.armLocked(w.deadline)
 	}
-	return uint64(s.gen)<<32 | uint64(i), p.used > 1, nil, nil
+	return uint64(s.gen)<<32 | uint64(i), p.used, nil, nil
 }
 
 // armLocked sets the timer. p.mu must be held.

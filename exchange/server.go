@@ -260,7 +260,7 @@ func (c *ServerConn) replyWhenRoom(h Header, f *transport.Frame, status byte) er
 // reply sends an answer; f is taken over, unless the queue is full.
 func (c *ServerConn) reply(h Header, f *transport.Frame, status byte) error {
 	Header{Flags: h.Serialization(), Status: status, ID: h.ID, Length: uint32(len(f.B) - HeaderLen)}.Put(f.B)
-	return c.conn.Send(f, c.running.Load() > 1)
+	return c.conn.Send(f, int(c.running.Load()))
 }
 
 // Payload is the largest body that may be sent as an answer.

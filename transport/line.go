@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -36,13 +34,16 @@ const (
 // A Line is the send queue of one connection. It is embedded in a Conn and gives it Send, Wait and Flush.
 //
 // There is one writer at a time. The sender that finds nobody writing becomes the writer: it takes all that is queued,
-// hands it to the socket without waiting, and does so again while more has come, a few times. When the socket takes no
+// hands it to the socket without waiting, and does so again while more has come, a few times. While several calls are in
+// flight it lets the goroutines that can run add their frames before; but whoever adds enough writes in its place. If it
+// waited for all, this process and the peer would work in turns, each on all calls, and half of the cores would be idle.
+// When the socket takes no
 // more, or the sender has written for others long enough, a goroutine called the flusher goes on, waiting for the peer
 // where it must; it ends with the queue. So a sender never waits for the peer, and an idle Line owns no buffer and no
 // goroutine.
 //
-//	idle -> sender writes -> idle
-//	              \-> flusher -> idle
+//	idle -> [sender yields ->] sender writes -> idle
+//	                                  \-> flusher -> idle
 //
 // Frames belong to the Line from Send on: first in queue (under mu), then in out (the writer's alone), then they are freed.
 type Line struct {
@@ -56,6 +57,7 @@ type Line struct {
 	queue   []*Frame   // the last one may still be extended
 	size    int        // bytes that the socket has not taken
 	writing bool
+	yielded int           // frames since the writer began to let others go first; 0 when it does not
 	err     error         // why no more is sent
 	room    chan struct{} // closed when the queue is half empty
 	total   uint64        // bytes ever queued
@@ -82,9 +84,9 @@ func (l *Line) Start(sink Sink, p Params, waits bool, ended func(error)) {
 }
 
 // Send queues f and takes it over, as Conn says. It is ErrFull, and f stays the caller's, when f would take the queue over
-// its limit; but a queue that is at most half full takes a frame of any size. With busy the other goroutines that can run
-// get a turn before f is written.
-func (l *Line) Send(f *Frame, busy bool) error {
+// its limit; but a queue that is at most half full takes a frame of any size. With more than one of calls in flight, other
+// goroutines that can run get a turn before f is written.
+func (l *Line) Send(f *Frame, calls int) error {
 	n := len(f.B)
 	l.mu.Lock()
 	if l.err != nil || l.size+n > l.limit && l.size > l.limit/2 || n == 0 {
@@ -99,23 +101,20 @@ func (l *Line) Send(f *Frame, busy bool) error {
 	spent := l.pushLocked(f)
 	l.size += n
 	l.total += uint64(n)
-	writer := !l.writing
-	l.writing = true
-	if writer && l.waits {
-		l.flusher.Add(1)
-	}
+	turn := l.turnLocked(calls)
 	l.mu.Unlock()
 	if spent {
 		f.Free()
 	}
-	switch {
-	case !writer:
-	case l.waits:
+	switch turn {
+	case startsFlusher:
 		go l.flush()
-	default:
-		if busy {
-			runtime.Gosched()
+	case yields:
+		runtime.Gosched()
+		if l.resume() {
+			l.write()
 		}
+	case writes:
 		l.write()
 	}
 	return nil
@@ -362,18 +361,6 @@ func (l *Line) Counts() (bytes, writes uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.total - uint64(l.size), l.writes
-}
-
-// Cause turns the error of a socket into the reason for Receiver.Closed: it matches io.EOF when the peer ended the connection, be it
-// with a reset.
-func Cause(err error) error {
-	switch {
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fmt.Errorf("transport: reset by the peer: %w", io.EOF)
-	case errors.Is(err, io.ErrUnexpectedEOF): // TLS without its farewell
-		return fmt.Errorf("transport: cut off by the peer: %w", io.EOF)
-	}
-	return err
 }
 
 func free(fs []*Frame) {

@@ -122,7 +122,7 @@ func TestLineKeepsOrderWhateverTheSocketTakes(t *testing.T) {
 				for i, n := range sizes {
 					b := bytes.Repeat([]byte{byte('a' + i)}, n)
 					want = append(want, b...)
-					require.NoError(t, l.Send(frame(b), i%2 == 0))
+					require.NoError(t, l.Send(frame(b), 1+i%2))
 				}
 				require.NoError(t, l.Flush(context.Background()))
 				require.True(t, bytes.Equal(want, s.wait(len(want))))
@@ -143,11 +143,11 @@ func TestLineGathersWhatComesDuringAWrite(t *testing.T) {
 		if once {
 			once = false
 			for range 100 {
-				require.NoError(t, l.Send(frame([]byte("0123456789")), false))
+				require.NoError(t, l.Send(frame([]byte("0123456789")), 1))
 			}
 		}
 	}
-	require.NoError(t, l.Send(frame([]byte("0123456789")), false))
+	require.NoError(t, l.Send(frame([]byte("0123456789")), 1))
 	require.Len(t, s.wait(1010), 1010)
 	require.Equal(t, 2, s.writes)
 }
@@ -159,10 +159,10 @@ func TestLineHandsOverToTheFlusher(t *testing.T) {
 	s.before = func() {
 		if more > 0 {
 			more--
-			require.NoError(t, l.Send(frame([]byte("x")), false))
+			require.NoError(t, l.Send(frame([]byte("x")), 1))
 		}
 	}
-	require.NoError(t, l.Send(frame([]byte("x")), false))
+	require.NoError(t, l.Send(frame([]byte("x")), 1))
 	require.Equal(t, 50-rounds, more, "a sender writes for others a few times only")
 	require.Len(t, s.wait(rounds+1), rounds+1)
 	l.End(ErrClosed)
@@ -175,20 +175,20 @@ func TestLineDoesNotWaitForThePeer(t *testing.T) {
 	l, _ := newLine(s, Params{Queue: 100}, false)
 	require.Nil(t, l.Wait())
 	for range 10 {
-		require.NoError(t, l.Send(frame(make([]byte, 10)), false))
+		require.NoError(t, l.Send(frame(make([]byte, 10)), 1))
 	}
 	refused := frame([]byte("x"))
-	require.ErrorIs(t, l.Send(refused, false), ErrFull)
+	require.ErrorIs(t, l.Send(refused, 1), ErrFull)
 	require.Equal(t, "x", string(refused.B), "a refused frame stays the caller's")
 	room := l.Wait()
 	s.take(49)
 	s.wait(49)
-	require.ErrorIs(t, l.Send(frame(make([]byte, 100)), false), ErrFull)
+	require.ErrorIs(t, l.Send(frame(make([]byte, 100)), 1), ErrFull)
 	s.take(1)
 	<-room
 	require.Nil(t, l.Wait())
-	require.NoError(t, l.Send(frame(make([]byte, 1000)), false), "a half empty queue takes a frame of any size")
-	require.ErrorIs(t, l.Send(frame([]byte("x")), false), ErrFull)
+	require.NoError(t, l.Send(frame(make([]byte, 1000)), 1), "a half empty queue takes a frame of any size")
+	require.ErrorIs(t, l.Send(frame([]byte("x")), 1), ErrFull)
 	s.take(plenty)
 	require.NoError(t, l.Flush(context.Background()))
 	require.Len(t, s.wait(1100), 1100)
@@ -197,13 +197,13 @@ func TestLineDoesNotWaitForThePeer(t *testing.T) {
 func TestLineFlushWaitsForWhatWasQueuedBefore(t *testing.T) {
 	s := newSocket(0)
 	l, _ := newLine(s, Params{}, false)
-	require.NoError(t, l.Send(frame(make([]byte, 10)), false))
+	require.NoError(t, l.Send(frame(make([]byte, 10)), 1))
 	flushed := make(chan error)
 	go func() { flushed <- l.Flush(context.Background()) }()
 	for l.flushing() == 0 {
 		syscall.Getpid()
 	}
-	require.NoError(t, l.Send(frame(make([]byte, 10)), false))
+	require.NoError(t, l.Send(frame(make([]byte, 10)), 1))
 	s.take(10)
 	require.NoError(t, <-flushed, "the second frame is still queued")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -239,13 +239,13 @@ func TestLineEnds(t *testing.T) {
 		for _, waits := range []bool{false, true} {
 			s := newSocket(5)
 			l, ended := newLine(s, Params{}, waits)
-			require.NoError(t, l.Send(frame(make([]byte, 10)), false))
+			require.NoError(t, l.Send(frame(make([]byte, 10)), 1))
 			room := make(chan (<-chan struct{}), 1)
 			room <- l.Wait()
 			s.wait(5)
 			s.fail(test.err)
 			require.ErrorIs(t, <-ended, test.want)
-			require.ErrorIs(t, l.Send(frame([]byte("x")), true), test.want)
+			require.ErrorIs(t, l.Send(frame([]byte("x")), 2), test.want)
 			require.ErrorIs(t, l.Err(), test.want)
 			require.False(t, l.End(io.ErrNoProgress), "it has ended before")
 			l.Quiet()
@@ -259,7 +259,7 @@ func TestLineEnds(t *testing.T) {
 func TestLineEndWakesThoseWhoWait(t *testing.T) {
 	s := newSocket(0)
 	l, ended := newLine(s, Params{Queue: 10}, false)
-	require.NoError(t, l.Send(frame(make([]byte, 10)), false))
+	require.NoError(t, l.Send(frame(make([]byte, 10)), 1))
 	room := l.Wait()
 	require.True(t, l.End(ErrClosed))
 	<-room
@@ -274,7 +274,7 @@ func TestLineEndWakesThoseWhoWait(t *testing.T) {
 func TestLineIgnoresEmptyFrames(t *testing.T) {
 	s := newSocket(plenty)
 	l, _ := newLine(s, Params{}, false)
-	require.NoError(t, l.Send(frame(nil), false))
+	require.NoError(t, l.Send(frame(nil), 1))
 	require.Zero(t, s.writes)
 }
 
@@ -289,7 +289,7 @@ func TestLineSendsWithoutAllocating(t *testing.T) {
 		send := func() {
 			f := NewFrame(size)
 			f.B = append(f.B, b...)
-			_ = l.Send(f, false)
+			_ = l.Send(f, 1)
 		}
 		send()
 		require.Zero(t, testing.AllocsPerRun(100, send), "frames of %d bytes", size)
@@ -305,3 +305,26 @@ func (*discard) Write(bufs [][]byte, _ time.Duration) (n int, err error) {
 	return n, nil
 }
 func (*discard) Rest() {}
+
+// TestEnoughFramesAreNotKeptWaiting: while the writer lets others go first, the one who adds enough writes for all.
+func TestEnoughFramesAreNotKeptWaiting(t *testing.T) {
+	for calls, want := range map[int]int{2: enough, 64: enough, 400: 400 / enoughShare} {
+		s := newSocket(plenty)
+		l, _ := newLine(s, Params{Queue: plenty}, false)
+		l.mu.Lock()
+		l.pushLocked(frame([]byte("x")))
+		l.size, l.total = 1, 1
+		require.Equal(t, yields, l.turnLocked(calls))
+		l.mu.Unlock()
+		for range want - 2 {
+			require.NoError(t, l.Send(frame([]byte("x")), calls))
+		}
+		require.Zero(t, s.writes)
+		require.NoError(t, l.Send(frame([]byte("x")), calls))
+		require.Equal(t, 1, s.writes)
+		require.Len(t, s.got, want)
+		require.False(t, l.resume(), "who let others go first has nothing to write")
+		require.NoError(t, l.Send(frame([]byte("y")), calls))
+		require.Equal(t, 2, s.writes, "the line is idle again")
+	}
+}

@@ -15,7 +15,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/ferryrpc/ferry/url"
@@ -45,10 +47,10 @@ type Receiver interface {
 type Conn interface {
 	// Send queues f and takes it over; it is freed when its bytes have been handed to the socket. It does not block on the
 	// peer: ErrFull says that too much is queued for it, and leaves f to the caller, who may Wait and try again. An error
-	// means that no byte of f will be sent; without one, f is sent unless the connection ends before. With busy, which is
-	// for connections with more than one call in flight, the sender lets goroutines that can run add their frames before
-	// it writes.
-	Send(f *Frame, busy bool) error
+	// means that no byte of f will be sent; without one, f is sent unless the connection ends before. calls is how many are
+	// in flight on the connection: with more than one, the sender lets goroutines that can run add their frames before it
+	// writes.
+	Send(f *Frame, calls int) error
 	// Wait returns a channel that is closed when the queue is half empty or the connection has ended; nil when that is so
 	// now. All who wait are told at once, so that another one's frame may fill the queue again before a Send.
 	Wait() <-chan struct{}
@@ -111,4 +113,16 @@ func (p *Params) Check() error {
 	p.Queue = cmp.Or(p.Queue, 16<<20)
 	p.WriteStall = cmp.Or(p.WriteStall, 30*time.Second)
 	return nil
+}
+
+// Cause turns the error of a socket into the reason for Receiver.Closed: it matches io.EOF when the peer ended the connection, be it
+// with a reset.
+func Cause(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("transport: reset by the peer: %w", io.EOF)
+	case errors.Is(err, io.ErrUnexpectedEOF): // TLS without its farewell
+		return fmt.Errorf("transport: cut off by the peer: %w", io.EOF)
+	}
+	return err
 }

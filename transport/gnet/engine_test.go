@@ -55,7 +55,7 @@ func TestEventLoopsRunWhileTheyAreNeeded(t *testing.T) {
 		require.GreaterOrEqual(t, runtime.NumGoroutine(), with-2, "the connection keeps the loops")
 		f := transport.NewFrame(1)
 		f.B = append(f.B, 1)
-		require.NoError(t, c.Send(f, false))
+		require.NoError(t, c.Send(f, 1))
 		c.Close(nil)
 		c.Close(nil)
 		require.ErrorIs(t, <-end, transport.ErrClosed)

@@ -44,8 +44,8 @@ func (s *benchServer) Received(b []byte) (int, error) {
 }
 
 func (s *benchServer) answer(f *transport.Frame) {
-	busy := s.running.Add(-1) > 0
-	_ = s.conn.Send(f, busy)
+	calls := int(s.running.Add(-1)) + 1
+	_ = s.conn.Send(f, calls)
 }
 
 type benchClient struct {
@@ -100,7 +100,7 @@ func benchEcho(b *testing.B, open Open, size, callers int) {
 				f.B = f.B[:benchHead+size]
 				binary.BigEndian.PutUint32(f.B, uint32(len(f.B)))
 				binary.BigEndian.PutUint32(f.B[4:], uint32(i))
-				if conn.Send(f, callers > 1) != nil {
+				if conn.Send(f, callers) != nil {
 					return
 				}
 				<-client.waits[i]

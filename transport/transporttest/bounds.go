@@ -21,7 +21,7 @@ func (p *probe) fill(t *testing.T) (total int) {
 	for start := time.Now(); time.Since(start) < patience; {
 		f := transport.NewFrame(10 << 10)
 		f.B = append(f.B, pattern(10<<10, byte(total>>10))...)
-		switch err := p.conn.Send(f, false); {
+		switch err := p.conn.Send(f, 1); {
 		case err == nil:
 			total += 10 << 10
 		case errors.Is(err, transport.ErrFull):
@@ -67,7 +67,7 @@ func testBoundedQueue(t *testing.T, p *pair) {
 	open()
 	wait(t, room, "room in the queue")
 	big := pattern(1<<20, 5)
-	require.NoError(t, c.send(big, false), "a message above the limit is accepted when there is room")
+	require.NoError(t, c.send(big, 1), "a message above the limit is accepted when there is room")
 	got := s.kept(t, total+len(big))
 	require.Len(t, got, total+len(big))
 	require.Equal(t, big, got[total:])
@@ -86,7 +86,7 @@ func testStall(t *testing.T, p *pair) {
 	if room != nil {
 		wait(t, room, "the end to wake those who wait for room")
 	}
-	require.ErrorIs(t, c.send([]byte("x"), false), transport.ErrStalled)
+	require.ErrorIs(t, c.send([]byte("x"), 1), transport.ErrStalled)
 }
 
 // testSlow has a peer that reads a little at a time, for more than write.stall in all.
@@ -100,7 +100,7 @@ func testSlow(t *testing.T, p *pair) {
 	s := first(t, accepted)
 	sent := 0
 	for start := time.Now(); time.Since(start) < 700*time.Millisecond; sent += 30 << 10 {
-		require.NoError(t, c.send(make([]byte, 30<<10), false))
+		require.NoError(t, c.send(make([]byte, 30<<10), 1))
 	}
 	require.Len(t, s.kept(t, sent), sent)
 }

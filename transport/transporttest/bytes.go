@@ -22,7 +22,7 @@ func testEcho(t *testing.T, p *pair) {
 	for i, n := range []int{1, 2, 15, 16, 17, 1000, 1024, 4096, 4097, 65535, 65536, 65537, 1 << 20, 4 << 20} {
 		b := pattern(n, byte(i))
 		sent = append(sent, b...)
-		require.NoError(t, c.send(b, i%2 == 0))
+		require.NoError(t, c.send(b, 1+i%2))
 		got := c.kept(t, len(sent))
 		require.True(t, bytes.Equal(sent, got), "echo of %d bytes differs", n)
 	}
@@ -86,7 +86,7 @@ func testOrder(t *testing.T, p *pair) {
 				if i%29 == 0 {
 					size = r.IntN(40 << 10)
 				}
-				if err := c.send(numbered(s, i, size), s%3 > 0); err != nil {
+				if err := c.send(numbered(s, i, size), 1+s%3); err != nil {
 					t.Errorf("sender %d: message %d: %v", s, i, err)
 					return
 				}
@@ -123,7 +123,7 @@ func testPartial(t *testing.T, p *pair) {
 	sent := pattern(total, 3)
 	for rest := sent; len(rest) > 0; {
 		n := min(len(rest), 777)
-		require.NoError(t, c.send(rest[:n], false))
+		require.NoError(t, c.send(rest[:n], 1))
 		rest = rest[n:]
 	}
 	// What the receiver leaves comes again with what follows, so the last units need a push.
@@ -134,7 +134,7 @@ func testPartial(t *testing.T, p *pair) {
 			return
 		case <-time.After(5 * time.Millisecond):
 			require.Less(t, pushed, 2000)
-			require.NoError(t, c.send(make([]byte, unit), false))
+			require.NoError(t, c.send(make([]byte, unit), 1))
 		}
 	}
 }
@@ -143,7 +143,7 @@ func testFlush(t *testing.T, p *pair) {
 	l, accepted, open := p.gated()
 	c := p.dial(l, keep)
 	require.NoError(t, c.conn.Flush(context.Background()), "nothing is queued")
-	require.NoError(t, c.send([]byte("x"), false))
+	require.NoError(t, c.send([]byte("x"), 1))
 	require.NoError(t, c.conn.Flush(context.Background()))
 	s := first(t, accepted)
 

@@ -19,7 +19,7 @@ var errUnwanted = errors.New("unwanted byte")
 func testLeftTooMuch(t *testing.T, p *pair) {
 	l, accepted := p.listen(func(*probe, []byte) (int, error) { return 0, nil })
 	c := p.dial(l, keep)
-	_ = c.send(make([]byte, 3<<20), false)
+	_ = c.send(make([]byte, 3<<20), 1)
 	require.ErrorContains(t, first(t, accepted).end(t), "receiver used none")
 	require.ErrorIs(t, c.end(t), io.EOF)
 }
@@ -32,8 +32,8 @@ func testReceiverError(t *testing.T, p *pair) {
 		return len(b), nil
 	})
 	c := p.dial(l, keep)
-	require.NoError(t, c.send([]byte("fine"), false))
-	require.NoError(t, c.send([]byte("bad!"), false))
+	require.NoError(t, c.send([]byte("fine"), 1))
+	require.NoError(t, c.send([]byte("bad!"), 1))
 	require.ErrorIs(t, first(t, accepted).end(t), errUnwanted)
 	require.ErrorIs(t, c.end(t), io.EOF)
 }
@@ -58,11 +58,11 @@ func testBothClose(t *testing.T, p *pair) {
 	for range 50 {
 		c := p.dial(l, keep)
 		s := first(t, accepted)
-		require.NoError(t, c.send([]byte("x"), true))
+		require.NoError(t, c.send([]byte("x"), 2))
 		var all sync.WaitGroup
 		for _, end := range []*probe{c, s, c, s} {
 			all.Go(func() { end.conn.Close(nil) })
-			all.Go(func() { _ = end.conn.Send(transport.NewFrame(1), true) })
+			all.Go(func() { _ = end.conn.Send(transport.NewFrame(1), 2) })
 		}
 		all.Wait()
 		for _, end := range []*probe{c, s} {
@@ -79,10 +79,10 @@ func testSendAfterClose(t *testing.T, p *pair) {
 	c.conn.Close(errUnwanted)
 	f := transport.NewFrame(1)
 	f.B = append(f.B, 'x')
-	require.ErrorIs(t, c.conn.Send(f, false), errUnwanted)
+	require.ErrorIs(t, c.conn.Send(f, 1), errUnwanted)
 	require.Nil(t, c.conn.Wait(), "nobody waits for room on a closed connection")
 	c.end(t)
-	require.ErrorIs(t, c.send([]byte("x"), true), errUnwanted)
+	require.ErrorIs(t, c.send([]byte("x"), 2), errUnwanted)
 	c.conn.Close(nil)
 	require.ErrorIs(t, c.end(t), errUnwanted, "the first reason counts")
 }
@@ -106,7 +106,7 @@ func testCloseInReceiver(t *testing.T, p *pair) {
 		return len(b), nil
 	})
 	c := p.dial(l, keep)
-	require.NoError(t, c.send([]byte("x"), false))
+	require.NoError(t, c.send([]byte("x"), 1))
 	require.ErrorIs(t, first(t, accepted).end(t), errUnwanted)
 	require.ErrorIs(t, c.end(t), io.EOF)
 }
@@ -118,11 +118,11 @@ func testLastWords(t *testing.T, p *pair) {
 	l, accepted := p.listen(keep)
 	c := p.dial(l, keep)
 	s := first(t, accepted)
-	require.NoError(t, s.send(words, false))
+	require.NoError(t, s.send(words, 1))
 	require.NoError(t, s.conn.Flush(context.Background()))
 	s.conn.Close(nil)
 	require.Equal(t, words, c.kept(t, len(words)))
-	for c.send([]byte("too late"), false) == nil {
+	for c.send([]byte("too late"), 1) == nil {
 		continue
 	}
 	require.ErrorIs(t, c.end(t), io.EOF)
@@ -138,7 +138,7 @@ func testListenerClose(t *testing.T, p *pair) {
 	var all sync.WaitGroup
 	for _, c := range clients {
 		all.Go(func() {
-			for c.send(pattern(100, 1), true) == nil {
+			for c.send(pattern(100, 1), 2) == nil {
 				c.mu.Lock()
 				c.got = nil
 				c.mu.Unlock()
@@ -193,7 +193,7 @@ func testAccepts(t *testing.T, p *pair) {
 		if err != nil {
 			continue
 		}
-		_ = c.send([]byte("x"), false)
+		_ = c.send([]byte("x"), 1)
 		select {
 		case s := <-accepted:
 			conn.Close(nil)
@@ -247,7 +247,7 @@ func testMany(t *testing.T, p *pair, connections int) {
 	}
 	for round := range each {
 		for i, c := range clients {
-			require.NoError(t, c.send(pattern(64, byte(i)), false))
+			require.NoError(t, c.send(pattern(64, byte(i)), 1))
 		}
 		for i, c := range clients {
 			got := c.kept(t, 64*(round+1))

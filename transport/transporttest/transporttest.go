@@ -166,11 +166,11 @@ func (p *probe) end(t *testing.T) error {
 }
 
 // send sends a copy of b and waits for room where there is none.
-func (p *probe) send(b []byte, busy bool) error {
+func (p *probe) send(b []byte, calls int) error {
 	f := transport.NewFrame(len(b))
 	f.B = append(f.B, b...)
 	for {
-		err := p.conn.Send(f, busy)
+		err := p.conn.Send(f, calls)
 		if !errors.Is(err, transport.ErrFull) {
 			return err
 		}
@@ -212,7 +212,7 @@ func keep(p *probe, b []byte) (int, error) {
 func echo(p *probe, b []byte) (int, error) {
 	f := transport.NewFrame(len(b))
 	f.B = append(f.B, b...)
-	if err := p.conn.Send(f, false); err != nil && p.conn.Wait() != nil {
+	if err := p.conn.Send(f, 1); err != nil && p.conn.Wait() != nil {
 		p.t.Errorf("echo: %v", err)
 	}
 	return len(b), nil
