@@ -13,6 +13,13 @@ const maxSkip = 64 << 20
 // The first piece of memory for a body that has not arrived as a whole; it grows with the bytes.
 const firstPiece = 32 << 10
 
+// How much more memory than bytes that came a body may have, at a step and at the last one: few steps, as each copies what is
+// there, and yet no memory for bytes that are only announced.
+const (
+	growth     = 4
+	lastGrowth = 8
+)
+
 // A Message is one whole message. Body belongs to whoever gets the Message, and holds the body alone.
 type Message struct {
 	Header
@@ -101,12 +108,19 @@ func (d *decoder) begin(b []byte, to messages) error {
 func (d *decoder) fill(b []byte) int {
 	n := min(len(b), int(d.head.Length)-len(d.body.B))
 	if need := len(d.body.B) + n; need > cap(d.body.B) {
-		// Twice what is there, never more than the whole: memory follows the bytes that came.
-		bigger := transport.NewFrame(min(max(2*cap(d.body.B), need), int(d.head.Length)))
+		bigger := transport.NewFrame(d.room(need))
 		bigger.B = append(bigger.B, d.body.B...)
 		d.body.Free()
 		d.body = bigger
 	}
 	d.body.B = append(d.body.B, b[:n]...)
 	return n
+}
+
+// room is the size of the buffer for a body of which need bytes are there.
+func (d *decoder) room(need int) int {
+	if whole := int(d.head.Length); whole > lastGrowth*len(d.body.B) {
+		return min(max(growth*cap(d.body.B), need), whole)
+	}
+	return int(d.head.Length)
 }

@@ -77,7 +77,16 @@ func TestDecoderMemoryFollowsTheBytesThatCame(t *testing.T) {
 	var got collected
 	require.NoError(t, feed(&d, append(h[:], "abc"...), 19, &got))
 	require.LessOrEqual(t, cap(d.body.B), 64<<10)
-	d.free()
+	rest := make([]byte, 8<<20-3)
+	for came := 3; len(rest) > 1<<10; came += 1 << 10 {
+		_, err := d.decode(rest[:1<<10], &got)
+		require.NoError(t, err)
+		rest = rest[1<<10:]
+		require.LessOrEqual(t, cap(d.body.B), max(64<<10, lastGrowth*(came+1<<10)))
+	}
+	_, err := d.decode(rest, &got)
+	require.NoError(t, err)
+	require.Len(t, got.bodies[0], 8<<20)
 }
 
 func FuzzDecoder(f *testing.F) {

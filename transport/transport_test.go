@@ -34,12 +34,52 @@ func TestGrownFramesServeTheirClass(t *testing.T) {
 		for range 50 {
 			(&Frame{B: make([]byte, 0, n)}).Free()
 		}
-		for want := 1024; want <= 1<<20; want *= 4 {
+		for want := 1024; want <= 1<<20; want *= 2 {
 			for range 50 {
 				require.GreaterOrEqual(t, cap(NewFrame(want).B), want)
 			}
 		}
 	}
+}
+
+// TestIdleGiantsAreBounded: however many giant buffers were in use, few bytes stay, and those that stay are used again.
+func TestIdleGiantsAreBounded(t *testing.T) {
+	var s shelf
+	for i := range 100 {
+		s.keep(&Frame{B: make([]byte, 5, (1+i%8)<<20+1)})
+		total := 0
+		for _, f := range s.free {
+			total += cap(f.B)
+		}
+		require.Equal(t, total, s.bytes)
+		require.LessOrEqual(t, total, idleGiants)
+	}
+	require.Greater(t, s.bytes, idleGiants/2)
+	s.keep(&Frame{B: make([]byte, 0, idleGiants)})
+	require.Nil(t, s.take(idleGiants), "one that would take the place of all others")
+	f := s.take(3 << 20)
+	require.NotNil(t, f)
+	require.Empty(t, f.B)
+	require.GreaterOrEqual(t, cap(f.B), 3<<20)
+	for range 100 {
+		f := s.take(2 << 20)
+		if f == nil {
+			break
+		}
+		require.LessOrEqual(t, cap(f.B), 8<<20+3)
+	}
+	require.Nil(t, s.take(2<<20))
+	require.GreaterOrEqual(t, s.bytes, 0)
+}
+
+func TestSpareNeedsNoMemoryForGiants(t *testing.T) {
+	for giants.take(7<<20) != nil {
+	}
+	require.Equal(t, maxPooled, cap(Spare(7<<20).B))
+	(&Frame{B: make([]byte, 0, 8<<20)}).Free()
+	require.Equal(t, 8<<20, cap(Spare(7<<20).B))
+	require.Equal(t, maxPooled, cap(Spare(7<<20).B))
+	require.Equal(t, 2048, cap(Spare(1500).B))
 }
 
 func TestParams(t *testing.T) {

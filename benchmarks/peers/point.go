@@ -114,7 +114,7 @@ func selectPoints(ids string, quick bool) ([]point, error) {
 	}
 	var out []point
 	var known []string
-	for _, p := range all {
+	for _, p := range append(all, growthPoints()...) {
 		known = append(known, p.ID)
 		if wanted[p.ID] {
 			out = append(out, p)

@@ -126,12 +126,11 @@ const room = 256
 type guess struct{ size atomic.Int64 }
 
 // frame returns a frame for a message, with room for at least n bytes.
-func (g *guess) frame(n int) *transport.Frame { return transport.NewFrame(max(n, int(g.size.Load()))) }
+func (g *guess) frame(n int) *transport.Frame { return transport.Spare(max(n, int(g.size.Load()))) }
 
 // learn is told the size of a message. Most calls change nothing, so that the callers do not fight for the memory.
 func (g *guess) learn(n int) {
-	const most = 1 << 20 // one giant message must not make all buffers as large
-	if old := int(g.size.Load()); (n > old || n < old/8) && n <= most {
+	if old := int(g.size.Load()); n > old || n < old/8 {
 		g.size.Store(int64(n + n/8))
 	}
 }
