@@ -75,10 +75,10 @@ func newLoad(e peer.Framework, o order) (*load, error) {
 	return l, nil
 }
 
-// dial opens the connections of the point.
+// dial opens the connections of the point: as many of one client where the framework has that, else a client for each.
 func (l *load) dial(e peer.Framework) error {
 	n := l.o.Point.Conns
-	if many, ok := e.(peer.Many); ok && l.o.Point.Kind == kindIdle && n > 1 {
+	if many, ok := e.(peer.Many); ok && n > 1 {
 		c, err := many.DialMany(l.o.Addr, n)
 		if err != nil {
 			return err

@@ -14,9 +14,10 @@
 // # What is measured
 //
 // The work is a unary echo of {id int64, name string, payload []byte}; "128 B × 64" is a payload of 128 bytes and 64
-// goroutines that share one connection, each calling again when its reply is there. Other points have a connection per
-// caller, one-way calls, structs of 20 fields, and an open loop, in which messages are due at random times at half the
-// best peer's closed-loop rate, and latency counts from the time when a message was due.
+// goroutines that share one connection, each calling again when its reply is there. Other points have as many connections as
+// callers (of one client where a framework's client can have several, which are Ferry and kitex, else a client for each),
+// one-way calls, structs of 20 fields, and an open loop, in which messages are due at random times at half the best peer's
+// closed-loop rate, and latency counts from the time when a message was due.
 //
 // For each point the first repetition of every framework runs, then the second of every framework, in an order that
 // turns by one; so a disturbance of the machine hits all. A repetition starts a server and a client, two processes of

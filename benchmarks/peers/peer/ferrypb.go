@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/benchmarks/peers/echo"
@@ -40,8 +41,15 @@ func (f ferryProto) Serve(addr string, _ *Service) (func(), error) {
 	return func() { closeFerry(srv) }, nil
 }
 
-func (f ferryProto) Dial(addr string) (Caller, error) {
-	c := ferry.NewClient(f.registry, f.options()...)
+func (f ferryProto) Dial(addr string) (Caller, error) { return f.dial(addr) }
+
+// DialMany opens n connections of one reference.
+func (f ferryProto) DialMany(addr string, n int) (Caller, error) {
+	return f.dial(addr, ferry.Param("connections", strconv.Itoa(n)))
+}
+
+func (f ferryProto) dial(addr string, more ...ferry.Option) (Caller, error) {
+	c := ferry.NewClient(f.registry, append(f.options(), more...)...)
 	e, err := ferrypb.ReferEcho(c)
 	if err != nil {
 		c.Close()

@@ -37,8 +37,11 @@ func (kitexPB) Serve(addr string, _ *Service) (func(), error) {
 	return runKitex(addr, kitexecho.NewServer(&kitexPBEcho{}, opts...))
 }
 
-func (kitexPB) Dial(addr string) (Caller, error) {
-	c, err := kitexecho.NewClient("Echo", kitexClient(addr)...)
+func (k kitexPB) Dial(addr string) (Caller, error) { return k.DialMany(addr, 1) }
+
+// DialMany opens n connections of one client.
+func (kitexPB) DialMany(addr string, n int) (Caller, error) {
+	c, err := kitexecho.NewClient("Echo", kitexClient(addr, n)...)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +97,11 @@ func (kitexThrift) Serve(addr string, s *Service) (func(), error) {
 	return runKitex(addr, thriftecho.NewServer(&kitexThriftEcho{s}, opts...))
 }
 
-func (kitexThrift) Dial(addr string) (Caller, error) {
-	c, err := thriftecho.NewClient("Echo", kitexClient(addr)...)
+func (k kitexThrift) Dial(addr string) (Caller, error) { return k.DialMany(addr, 1) }
+
+// DialMany opens n connections of one client.
+func (kitexThrift) DialMany(addr string, n int) (Caller, error) {
+	c, err := thriftecho.NewClient("Echo", kitexClient(addr, n)...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +148,9 @@ func kitexServer(addr string) ([]server.Option, error) {
 	}, nil
 }
 
-func kitexClient(addr string) []client.Option {
+func kitexClient(addr string, connections int) []client.Option {
 	klog.SetLevel(klog.LevelFatal)
-	return []client.Option{client.WithHostPorts(addr), client.WithMuxConnection(1), client.WithConnectTimeout(5 * time.Second)}
+	return []client.Option{client.WithHostPorts(addr), client.WithMuxConnection(connections), client.WithConnectTimeout(5 * time.Second)}
 }
 
 func runKitex(addr string, s server.Server) (func(), error) {

@@ -44,7 +44,8 @@ type Caller interface {
 	Close() error
 }
 
-// Many is a Framework whose client opens many connections by itself, and uses one after the other.
+// Many is a Framework whose client opens many connections by itself, and uses one after the other. Points with several
+// connections use that where a framework has it, as its users would; those of the others have a client for each connection.
 type Many interface {
 	DialMany(addr string, n int) (Caller, error)
 }
