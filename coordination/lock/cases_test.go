@@ -231,6 +231,7 @@ func TestSemaphoreLeavesNoOrphans(t *testing.T) {
 
 // A barrier that waits for a server says so when its time is over, and its node outlives the process that made it.
 func TestBarrierOverACrash(t *testing.T) {
+	t.Parallel()
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		path := newPath()
 		setter := open(t, z.Addr(), time.Second)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestCurator(t *testing.T) {
+	t.Parallel()
 	classes := compilePeer(t)
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		j := startCurator(t, classes, z.Addr(), 10*time.Second)

@@ -3,8 +3,11 @@ package lock
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,8 +31,19 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && runtime.GOMAXPROCS(0) < sleepers {
+		if err := flag.Set("test.parallel", strconv.Itoa(sleepers)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	real.Main(m)
 }
+
+// sleepers is how many parallel tests run at least, on however few cores: they wait for sessions to end and servers to come back
+// nearly all of their time.
+const sleepers = 4
 
 var paths atomic.Int64
 

@@ -126,6 +126,7 @@ func TestKilledSession(t *testing.T) {
 // The server goes away while one holds, one stands in the gate of a semaphore and others wait; when it is back all get
 // their turn.
 func TestServerRestartsInASection(t *testing.T) {
+	t.Parallel()
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		path := newPath()
 		one, two, look := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)

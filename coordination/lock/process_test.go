@@ -164,6 +164,7 @@ func runFleet(t *testing.T, addr string, d time.Duration, reckless string, c *co
 }
 
 func TestProcesses(t *testing.T) {
+	t.Parallel()
 	run := func(t *testing.T, addr string, d time.Duration, bad trouble) {
 		c := newCourt()
 		runFleet(t, addr, d, "careful", c, bad, func() bool { return false })
@@ -215,6 +216,7 @@ func TestProcesses(t *testing.T) {
 // With leases that do not end by themselves, and a resource that asks for no fence, the same court sees two that hold at once,
 // and updates that are lost. With the fence no update is lost, however reckless the workers are.
 func TestRecklessProcesses(t *testing.T) {
+	t.Parallel()
 	run := func(t *testing.T, c *court, seen func() bool) {
 		runFleet(t, embedded(t).Addr(), 40*time.Second, "reckless", c, func(context.Context) {}, func() bool {
 			c.mu.Lock()

@@ -247,6 +247,7 @@ func work(ctx context.Context, w *witness, worker int, m *Mutex) {
 }
 
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	check := func(t *testing.T, w *witness) {
 		t.Logf("%d sections, %d lost, %d sessions ended by force, %d overlaps by that", w.sections, w.lost, len(w.forced), w.excused)
 		require.Greater(t, w.sections, 15)
