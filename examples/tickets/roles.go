@@ -27,16 +27,34 @@ const (
 
 // A box is the counter. It is in the process of the demonstration, since it must outlive the providers.
 type box struct {
-	mu   sync.Mutex // guards the following
-	left int64
-	gate lock.Gate
+	mu      sync.Mutex // guards the following
+	left    int64
+	gate    lock.Gate
+	late    int              // accepted writes that put tickets back, since others had sold after the read
+	refused int              // writes of whom the fence showed to be overtaken
+	trap    func(reader int) // nil, or what becomes of the next reader before he has the answer
+	then    func()           // nil, or what follows the next accepted write
 }
 
-// Read returns how many tickets are left.
-func (b *box) Read(_ context.Context, fence string) (int64, error) {
+// Read returns how many tickets are left. The reader is a process.
+func (b *box) Read(_ context.Context, reader int64, fence string) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.left, b.present(fence)
+	if err := b.present(fence); err != nil {
+		return 0, err
+	}
+	if b.trap != nil {
+		b.trap(int(reader))
+		b.trap = nil
+	}
+	return b.left, nil
+}
+
+// set says what comes next; both may be nil.
+func (b *box) set(trap func(reader int), then func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trap, b.then = trap, then
 }
 
 // Write sets how many are left.
@@ -44,9 +62,17 @@ func (b *box) Write(_ context.Context, left int64, fence string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.present(fence); err != nil {
+		b.refused++
 		return err
 	}
+	if left >= b.left {
+		b.late++
+	}
 	b.left = left
+	if b.then != nil {
+		b.then()
+		b.then = nil
+	}
 	return nil
 }
 
@@ -68,26 +94,28 @@ type office struct {
 }
 
 type boxClient struct {
-	Read  func(ctx context.Context, fence string) (int64, error)
+	Read  func(ctx context.Context, reader int64, fence string) (int64, error)
 	Write func(ctx context.Context, left int64, fence string) error
 }
 
 var errSoldOut = errors.New("sold out")
 
-// Sell sells a ticket and returns its number. Read and write are two calls, and between them anything may happen.
+// Sell sells a ticket and returns its number. Read and write are two calls, and between them anything may happen. A look at ctx before
+// the write would make the gap narrower and not close it, so there is none.
 func (o *office) Sell(ctx context.Context, _, order string) (int64, error) {
 	fence := ""
 	if turn, ok := ordered.From(ctx); ok && o.fence {
 		fence = turn.Fence.String()
 	}
-	num, err := o.box.Read(ctx, fence)
+	ctx = context.WithoutCancel(ctx)
+	num, err := o.box.Read(ctx, int64(os.Getpid()), fence)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("order %s: %w", order, err)
 	case num <= 0:
 		return 0, errSoldOut
 	}
-	if err := o.box.Write(context.WithoutCancel(ctx), num-1, fence); err != nil {
+	if err := o.box.Write(ctx, num-1, fence); err != nil {
 		return 0, fmt.Errorf("order %s: %w", order, err)
 	}
 	return num, nil

@@ -8,12 +8,13 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ferryrpc/ferry"
 )
 
-// session is how long a provider may be silent; it is frozen for longer.
+// session is how long a provider may be silent; it is frozen for longer, at least.
 const (
 	session = time.Second
 	frozen  = 1500 * time.Millisecond
@@ -22,6 +23,8 @@ const (
 // A result is one line of the table.
 type result struct {
 	sold, oversold, lost, unknown int
+	killed, frozen, thawed        int // providers; thawed: overtaken, and then went on for a while
+	late, refused                 int // writes of the overtaken
 	rate                          float64
 	p99                           time.Duration
 }
@@ -99,9 +102,10 @@ func run(ctx context.Context, zookeeper string, i int, w way, each time.Duration
 	if err != nil {
 		return r, err
 	}
+	bad := &trouble{box: b, providers: providers, args: args}
 	broken := make(chan error, 1)
 	failing, stop := context.WithCancel(ctx)
-	go func() { broken <- disturb(failing, providers, args, each) }()
+	go func() { broken <- bad.run(failing, each) }()
 	sales := make([]Sales, sellers)
 	for n, p := range all {
 		if err := p.say.Decode(&sales[n]); err != nil {
@@ -114,41 +118,105 @@ func run(ctx context.Context, zookeeper string, i int, w way, each time.Duration
 	if err := <-broken; err != nil {
 		return r, err
 	}
-	return count(b, sales, each), nil
+	r = count(b, sales, each)
+	r.frozen, r.killed, r.thawed = bad.frozen, bad.killed, bad.thawed
+	return r, nil
 }
 
-// disturb kills one provider and starts it again, and freezes the others in turn for longer than their session, until ctx ends.
-func disturb(ctx context.Context, providers []*process, args []string, each time.Duration) error {
-	wait := func(d time.Duration) bool {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			return true
-		case <-ctx.Done():
-			return false
+// A trouble is what happens to the providers of one way.
+type trouble struct {
+	box       *box
+	providers []*process
+	args      []string // of a new one
+
+	frozen, killed, thawed int // thawed: those that were overtaken, and then went on for a while
+}
+
+// run kills and freezes whoever has just read the counter, until there is no time left for the next.
+func (b *trouble) run(ctx context.Context, each time.Duration) error {
+	for n, end := 0, time.Now().Add(each-frozen); time.Now().Before(end) && wait(ctx, each/20); n++ {
+		var err error
+		if n%3 == 0 {
+			err = b.kill(ctx)
+		} else {
+			err = b.freeze(ctx, each)
 		}
-	}
-	for n := 0; wait(each / 10); n = (n + 1) % len(providers) {
-		if n == 0 {
-			providers[0].kill()
-			p, err := start(context.WithoutCancel(ctx), args...)
-			if err != nil {
-				return err
-			}
-			providers[0] = p
-			continue
-		}
-		thaw, err := freeze(providers[n].cmd.Process)
 		if err != nil {
-			return err
-		}
-		wait(frozen)
-		if err := thaw(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// catch does something to the next reader, and returns which of the providers that was; -1 when ctx ended before.
+func (b *trouble) catch(ctx context.Context, do func(*process) error) (i int, err error) {
+	caught := make(chan struct{})
+	i = -1
+	b.box.set(func(reader int) {
+		defer close(caught)
+		i = slices.IndexFunc(b.providers, func(p *process) bool { return p.cmd.Process.Pid == reader })
+		if i >= 0 {
+			err = do(b.providers[i])
+		}
+	}, nil)
+	select {
+	case <-caught:
+	case <-ctx.Done():
+	}
+	b.box.set(nil, nil) // after that nobody will be caught
+	return i, err
+}
+
+// freeze stops a reader until its session is over and another has just sold in its place.
+func (b *trouble) freeze(ctx context.Context, each time.Duration) error {
+	var thaw func() error
+	i, err := b.catch(ctx, func(p *process) (err error) { thaw, err = freeze(p.cmd.Process); return err })
+	if err != nil || i < 0 {
+		return err
+	}
+	b.frozen++
+	wait(ctx, frozen)
+	sold := make(chan struct{})
+	var once sync.Once
+	thawed := func() { once.Do(func() { err = thaw() }) }
+	b.box.set(nil, func() { thawed(); close(sold) })
+	select {
+	case <-sold:
+		if wait(ctx, each/20) {
+			b.thawed++
+		}
+	case <-ctx.Done():
+		b.box.set(nil, nil)
+		thawed()
+	}
+	return err
+}
+
+// kill ends a reader and starts another provider.
+func (b *trouble) kill(ctx context.Context) error {
+	i, err := b.catch(ctx, func(p *process) error { return p.cmd.Process.Kill() })
+	if err != nil || i < 0 {
+		return err
+	}
+	b.killed++
+	_ = b.providers[i].cmd.Wait() // it says that it was killed
+	p, err := start(context.WithoutCancel(ctx), b.args...)
+	if err == nil {
+		b.providers[i] = p
+	}
+	return err
+}
+
+// wait says whether the time has passed before the end of ctx.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // count puts the sellers' results together.
@@ -166,6 +234,7 @@ func count(b *box, all []Sales, each time.Duration) (r result) {
 	r.oversold = r.sold - len(seats)
 	b.mu.Lock()
 	gone := int(stock - b.left)
+	r.late, r.refused = b.late, b.refused
 	b.mu.Unlock()
 	for t := range seats {
 		if t <= b.left {

@@ -20,7 +20,7 @@ func TestAllWaysKeepWhatTheyPromise(t *testing.T) {
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	said, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", said)
-	said, err = exec.CommandContext(t.Context(), program, "-for", "2s").CombinedOutput()
+	said, err = exec.CommandContext(t.Context(), program, "-for", "3s").CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	require.Contains(t, string(said), "all ways keep what they promise")
 }
@@ -28,7 +28,9 @@ func TestAllWaysKeepWhatTheyPromise(t *testing.T) {
 func TestTheCheckSeesWhatItShould(t *testing.T) {
 	all := ways()
 	require.ErrorContains(t, result{sold: 10}.check(all[0]), "the check sees nothing")
-	require.NoError(t, result{sold: 10, oversold: 1}.check(all[1]))
+	require.NoError(t, result{sold: 10, oversold: 1, late: 1, thawed: 1}.check(all[1]))
+	require.NoError(t, result{sold: 10}.check(all[1]), "nobody was overtaken")
+	require.ErrorContains(t, result{sold: 10, thawed: 1}.check(all[1]), "the check sees nothing")
 	require.ErrorContains(t, result{sold: 10, oversold: 1}.check(all[2]), "sold twice")
 	require.ErrorContains(t, result{sold: 10, lost: 2, unknown: 1}.check(all[4]), "lost")
 	require.ErrorContains(t, result{}.check(all[3]), "nothing was sold")
