@@ -7,7 +7,6 @@
 # make bench-locks  locks on three kinds of servers
 # make bench-ordered  ordered calls beside unordered ones and a lock for each call; take-over of an owner
 # make fuzz     the fuzz targets, FUZZTIME each (default 1m)
-# make soak     ordered calls whose owners are killed, frozen and cut off for long (not part of make test)
 # make vuln     look for known vulnerabilities; needs the network
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -51,11 +50,6 @@ fuzz-short:
 
 fuzz:
 	@internal/check/fuzz.sh $(FUZZTIME)
-
-# Minutes of faults, whose result depends on how much of the machine they get.
-.PHONY: soak
-soak:
-	@mod=$$(internal/zk/racefix/patch.sh $(BUILD)/racefix) && go test -race -count=1 -tags soak -timeout 20m -modfile=$$mod ./coordination/ordered
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -13,7 +13,8 @@ import (
 // errTaken means that a bucket is another provider's.
 var errTaken = errors.New("another provider owns the bucket")
 
-// claim makes a bucket ours if nobody has it, and finds out whether one of ours still is.
+// claim makes a bucket ours if nobody has it, and finds out whether one of ours still is. Of one that should not be ours it takes away
+// what we may have left there.
 func (h *host) claim(e *era, b *bucket) {
 	ctx, cancel := context.WithCancel(e.gen.Context())
 	defer cancel()
@@ -22,14 +23,20 @@ func (h *host) claim(e *era, b *bucket) {
 	owned := b.state == owning || b.state == draining
 	t := b.tenure
 	if !owned {
-		if h.members.Load().of(b.number) != h.self || h.leaving.Load() || b.releasing {
+		if b.releasing {
 			b.mu.Unlock()
+			return
+		}
+		if h.members.Load().of(b.number) != h.self || h.leaving.Load() {
+			b.releasing = b.made != 0
+			b.mu.Unlock()
+			h.shed(e, b)
 			return
 		}
 		b.state = claiming
 	}
 	b.mu.Unlock()
-	f, err := h.take(ctx, e, b, !owned)
+	f, err := h.take(e, b, !owned)
 	if owned {
 		if ctx.Err() == nil && (errors.Is(err, errTaken) || errors.Is(err, zk.ErrNoNode) || err == nil && f != t.fence) {
 			h.lose(b, t, fmt.Errorf("the node that stood for it is gone"))
@@ -52,8 +59,15 @@ func (h *host) claim(e *era, b *bucket) {
 }
 
 // take makes the bucket's node, unless create is false, and returns its epoch when it is ours. It is watched in any case.
-func (h *host) take(ctx context.Context, e *era, b *bucket, create bool) (lock.Fence, error) {
-	path := h.path + "/own/" + bucketName(b.number)
+// It does not leave with the generation: a node that is made when nobody waits any more would be deleted late, under those who count on it
+// because the session went on.
+func (h *host) take(e *era, b *bucket, create bool) (lock.Fence, error) {
+	ctx, path := h.ctx, h.path+"/own/"+bucketName(b.number)
+	if create {
+		b.mu.Lock()
+		b.made = e.gen.ID()
+		b.mu.Unlock()
+	}
 	const tries = 5
 	for range tries {
 		if create {
@@ -74,7 +88,7 @@ func (h *host) take(ctx context.Context, e *era, b *bucket, create bool) (lock.F
 			return f, nil
 		}
 		b.mu.Lock()
-		b.owner, b.ownerEpoch = string(data), epochText(f)
+		b.owner, b.ownerEpoch, b.made = string(data), epochText(f), 0
 		b.mu.Unlock()
 		return lock.Fence{}, errTaken
 	}
@@ -221,27 +235,7 @@ func (h *host) give(ctx context.Context, gen *zk.Generation, b *bucket, most tim
 	b.releasing = true
 	b.mu.Unlock()
 	h.lose(b, t, errors.New("it was given to another provider"))
-	h.remove(ctx, b, t)
-}
-
-// remove deletes the node of a bucket that was given up. Nothing is claimed before that is certain: a late deletion would take a
-// new tenure's node away.
-func (h *host) remove(ctx context.Context, b *bucket, t *tenure) {
-	for t.gen.Alive() {
-		err := h.zk.DeleteIn(ctx, t.gen, h.path+"/own/"+bucketName(b.number), zk.AnyVersion)
-		if err == nil || errors.Is(err, zk.ErrNoNode) {
-			break
-		}
-		if !errors.Is(err, zk.ErrConnectionLost) {
-			h.sleep(pause)
-		}
-		if ctx.Err() != nil {
-			return // Close leaves it to the sweeper
-		}
-	}
-	b.mu.Lock()
-	b.releasing = false
-	b.mu.Unlock()
+	h.remove(ctx, b, t.gen)
 }
 
 // heir is who should own a bucket that we give away.

@@ -267,7 +267,8 @@ func (h *host) settle(gen *zk.Generation, owed float64) float64 {
 		ours := m.of(i) == h.self && !leaving
 		b.mu.Lock()
 		t, stale := b.tenure, b.state == owning && b.tenure.gen != gen && !b.tenure.deadlineOff // claimed when its generation ended
-		claim := ours && b.state == idle && !b.queued && !b.blocked && !b.releasing && now.After(b.retry) || b.suspect
+		free := b.state == idle && !b.queued && !b.releasing && now.After(b.retry)
+		claim := free && (ours && !b.blocked || !ours && b.made == gen.ID()) || b.suspect
 		b.suspect = false
 		give := !ours && b.state == owning && m.of(i) != "" && now.After(b.retry)
 		if !ours && b.state == idle {

@@ -30,6 +30,7 @@ type bucket struct {
 	blocked    bool      // another provider's node is there, and watched
 	suspect    bool      // a call has seen a later epoch
 	releasing  bool      // its node is being deleted by us
+	made       int64     // the session of ours whose node is there, or may be; 0: none
 	retry      time.Time // when to try again after a failure
 	failure    error     // why it cannot be owned
 	owner      string    // who else owns it, as far as is known

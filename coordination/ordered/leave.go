@@ -57,11 +57,13 @@ func (h *host) Close() error {
 		b := &h.buckets[i]
 		h.watches[i].Stop()
 		b.mu.Lock()
-		t, owned := b.tenure, b.state == owning || b.state == draining || b.releasing
+		t, made := b.tenure, b.made
 		b.mu.Unlock()
-		if owned {
+		if t != nil {
 			h.lose(b, t, errors.New("the server is closed"))
-			h.zk.Sweep(h.path+"/own/"+bucketName(i), t.gen.ID())
+		}
+		if made != 0 {
+			h.zk.Sweep(h.path+"/own/"+bucketName(i), made)
 		}
 	}
 	if e != nil {
