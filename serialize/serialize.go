@@ -77,6 +77,12 @@ type Reader interface {
 	Free()
 }
 
+// A Passer is a Reader that can pass over values whose bytes the caller knows already.
+type Passer interface {
+	// Pass passes over the next n bytes, which are whole strings and are there.
+	Pass(n int)
+}
+
 // A Row is a sequence of values with nothing around it: the arguments of a call, or its reply (a Row of one or none).
 // Generated argument structs implement it, and a format's own fast path beside it.
 type Row interface {

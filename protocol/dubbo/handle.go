@@ -110,6 +110,14 @@ type request struct {
 
 // find passes over the prefix and returns the methods that it names, one for each group.
 func (r *request) find(rd serialize.Reader) ([]*target, error) {
+	t := r.port.table
+	last := &t.last[r.format.ID()&exchange.MaskID]
+	if l := last.Load(); l != nil && len(r.body) >= len(l.key)-1 && string(r.body[:len(l.key)-1]) == l.key[1:] && t.byPrefix.holds(l) {
+		if rd, ok := rd.(serialize.Passer); ok {
+			rd.Pass(len(l.key) - 1)
+			return l.value, nil
+		}
+	}
 	const parts = 5
 	for range parts {
 		if err := rd.SkipString(); err != nil {
@@ -121,8 +129,9 @@ func (r *request) find(rd serialize.Reader) ([]*target, error) {
 	var space [512]byte
 	if n < len(space) {
 		key := append(append(space[:0], r.format.ID()), r.body[:n]...)
-		if targets, ok := r.port.table.byPrefix.find(key); ok {
-			return targets, nil
+		if l := t.byPrefix.find(key); l != nil {
+			last.Store(l)
+			return l.value, nil
 		}
 	}
 	return r.findSlowly()

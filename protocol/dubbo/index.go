@@ -27,16 +27,30 @@ func newIndex[V any]() *index[V] {
 	return x
 }
 
-// find returns the value of a key; there is none when ok is false.
-func (x *index[V]) find(key []byte) (value V, ok bool) {
+// find returns the entry of a key, or nil.
+func (x *index[V]) find(key []byte) *link[V] {
 	hash := maphash.Bytes(x.seed, key)
-	buckets := *x.buckets.Load()
-	for l := buckets[hash&uint64(len(buckets)-1)].Load(); l != nil; l = l.next {
+	for l := x.chain(hash); l != nil; l = l.next {
 		if l.hash == hash && l.key == string(key) {
-			return l.value, true
+			return l
 		}
 	}
-	return value, false
+	return nil
+}
+
+// holds says whether an entry that was found earlier is still in force.
+func (x *index[V]) holds(entry *link[V]) bool {
+	for l := x.chain(entry.hash); l != nil; l = l.next {
+		if l == entry {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *index[V]) chain(hash uint64) *link[V] {
+	buckets := *x.buckets.Load()
+	return buckets[hash&uint64(len(buckets)-1)].Load()
 }
 
 // update puts what change makes of a key's value in its place; with keep false the key is taken out.

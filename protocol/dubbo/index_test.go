@@ -33,18 +33,21 @@ func TestIndex(t *testing.T) {
 	})
 	require.Equal(t, n/2+1, x.count)
 	for i := range n {
-		v, ok := x.find([]byte(strconv.Itoa(i)))
+		l := x.find([]byte(strconv.Itoa(i)))
 		switch {
 		case i == 7:
-			require.Equal(t, -7, v)
+			require.Equal(t, -7, l.value)
 		case i%2 == 0:
-			require.Equal(t, i, v)
+			require.Equal(t, i, l.value)
+			require.True(t, x.holds(l))
 		default:
-			require.False(t, ok, i)
+			require.Nil(t, l, i)
 		}
 	}
-	_, ok := x.find(nil)
-	require.False(t, ok)
+	require.Nil(t, x.find(nil))
+	l := x.find([]byte("7"))
+	set(x, "7", 7)
+	require.False(t, x.holds(l), "another value is in force")
 }
 
 // TestIndexKeepsItsPace: what a change rebuilds does not grow with the number of keys.
@@ -81,7 +84,7 @@ func TestIndexWhileItChanges(t *testing.T) {
 	for range 3 {
 		readers.Go(func() {
 			for !done.Load() {
-				if v, ok := x.find([]byte("stays")); !ok || v != 1 {
+				if l := x.find([]byte("stays")); l == nil || l.value != 1 {
 					missed.Add(1)
 				}
 			}

@@ -161,6 +161,9 @@ func TestServicesOfOnePort(t *testing.T) {
 		}
 	}
 	h.exportAt(address, who("again"), "group=a")
+	got, err := call(t.Context(), refs["group=a"], who("").Methods[0])
+	require.NoError(t, err)
+	require.Equal(t, "again", got)
 }
 
 // TestSameNameOtherTypes: two groups whose methods have the same descriptor and other Go types.

@@ -17,7 +17,9 @@ type table struct {
 	// byPrefix finds methods by the encoded prefix of a request, the serialization id before it. Its lists never change;
 	// new ones take their place.
 	byPrefix *index[[]*target]
-	formats  [exchange.MaskID + 1]atomic.Pointer[serialize.Serializer]
+	// last is what was found last in each format, which is mostly what is asked for next.
+	last    [exchange.MaskID + 1]atomic.Pointer[link[[]*target]]
+	formats [exchange.MaskID + 1]atomic.Pointer[serialize.Serializer]
 
 	mu       sync.RWMutex // guards the following and changes of the above
 	byName   map[methodKey][]*target

@@ -246,6 +246,9 @@ func (r *Reader) skipString() {
 	}
 }
 
+// Pass implements serialize.Passer.
+func (r *Reader) Pass(n int) { r.take(n, "strings") }
+
 // rawString passes over a string of one chunk and returns its bytes as they stand; chunked strings take the general way.
 func (r *Reader) rawString() []byte {
 	at := r.pos

@@ -105,6 +105,9 @@ func (r *Reader) take(n int) ([]byte, bool) {
 	return b, true
 }
 
+// Pass implements serialize.Passer. It is for values outside of all containers.
+func (r *Reader) Pass(n int) { r.take(n) }
+
 // uint reads an unsigned number of n bytes.
 func (r *Reader) uint(n int) uint64 {
 	b, ok := r.take(n)

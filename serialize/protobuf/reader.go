@@ -157,6 +157,15 @@ func (r *reader) SkipString() error {
 	return r.err
 }
 
+// Pass implements serialize.Passer.
+func (r *reader) Pass(n int) {
+	if n > r.Rest() {
+		_ = r.fail("strings", serialize.ErrTruncated)
+		return
+	}
+	r.off += n
+}
+
 // ReadMap implements serialize.Reader.
 func (r *reader) ReadMap(dst []string) ([]string, error) {
 	b, err := r.item("a map")

@@ -34,6 +34,33 @@ func (c *suite) prefix(t *testing.T) {
 	}
 }
 
+// pass: a Reader that passes over strings reads on behind them.
+func (c *suite) pass(t *testing.T) {
+	strings := func(s ...string) []byte {
+		return c.write(t, func(w serialize.Writer) error {
+			for _, v := range s {
+				w.WriteString(v)
+			}
+			return nil
+		})
+	}
+	known := len(strings("2.0.2", "com.example.Greeter"))
+	src := strings("2.0.2", "com.example.Greeter", "sayHello")
+	require.NoError(t, c.read(src, func(r serialize.Reader) error {
+		p, ok := r.(serialize.Passer)
+		if !ok {
+			return nil
+		}
+		p.Pass(known)
+		require.Equal(t, len(src)-known, r.Rest())
+		got, err := r.ReadString()
+		require.Equal(t, "sayHello", got)
+		p.Pass(1)
+		require.Error(t, r.Read(nil), "there is no such byte")
+		return err
+	}))
+}
+
 func (c *suite) maps(t *testing.T) {
 	var many []string
 	for i := range 300 {

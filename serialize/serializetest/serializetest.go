@@ -129,7 +129,7 @@ func Run(t *testing.T, s serialize.Serializer, o Options) {
 		name string
 		run  func(t *testing.T)
 	}{
-		{"Prefix", c.prefix}, {"Strings", c.strings}, {"InvalidUTF8", c.invalidUTF8}, {"Values", c.values},
+		{"Prefix", c.prefix}, {"Pass", c.pass}, {"Strings", c.strings}, {"InvalidUTF8", c.invalidUTF8}, {"Values", c.values},
 		{"Reuse", c.reuse}, {"Null", c.null}, {"Skip", c.skip}, {"Any", c.any}, {"Maps", c.maps}, {"Raw", c.raw}, {"Rest", c.rest},
 		{"Exceptions", c.exceptions}, {"Bodies", c.bodies}, {"Unsupported", c.unsupported}, {"NoAlias", c.noAlias},
 		{"Truncation", c.truncation}, {"Mutation", c.mutation}, {"Hostile", c.hostile}, {"Limits", c.limits},
