@@ -1,12 +1,13 @@
-// Command standby runs two processes of which one works and the other one stands by, and kills and freezes the active one.
+// Command standby runs two processes of which one works and the other one stands by, and kills and freezes each of them in turn.
 //
-//	go run ./examples/standby                                  with a ZooKeeper of its own, in about five seconds
+//	go run ./examples/standby                                  with a ZooKeeper of its own, in about six seconds
 //	go run ./examples/standby -node a -zookeeper zookeeper://host:2181/standby    one node, for servers of yours
 package main
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -99,77 +100,115 @@ func (n *node) kill() error {
 	return nil
 }
 
-// demonstrate starts two nodes and takes the active one away, twice.
+// A stage is where the demonstration takes place.
+type stage struct {
+	address string
+	out     io.Writer
+	began   time.Time
+	lines   chan string // what the nodes say
+	nodes   map[string]*node
+}
+
+func (s *stage) print(text string) {
+	fmt.Fprintf(s.out, "%5.2fs  %s\n", time.Since(s.began).Seconds(), text)
+}
+
+// start starts a node and waits until n are in the line.
+func (s *stage) start(ctx context.Context, name string, n int) (err error) {
+	s.print("-- " + name + " is started")
+	if s.nodes[name], err = start(ctx, name, s.address, s.lines); err != nil {
+		return err
+	}
+	return standing(ctx, s.address, n)
+}
+
+func (s *stage) kill(name, then string) error {
+	s.print("-- " + name + " is killed; " + then)
+	return s.nodes[name].kill()
+}
+
+// freeze stops a node until wait returns.
+func (s *stage) freeze(name, then string, wait func() error) error {
+	s.print("-- " + name + " is frozen for longer than its session; " + then)
+	thaw, err := freeze(s.nodes[name].cmd.Process)
+	if err != nil {
+		return err
+	}
+	err = wait()
+	s.print("-- " + name + " goes on")
+	return errors.Join(err, thaw())
+}
+
+// await waits until a node says something that begins with text.
+func (s *stage) await(ctx context.Context, text string) error {
+	for {
+		select {
+		case line := <-s.lines:
+			s.print(line)
+			if strings.HasPrefix(line, text) {
+				return nil
+			}
+		case <-time.After(10 * time.Second):
+			return fmt.Errorf("standby: nobody said %q", text)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// silent waits for longer than a session, in which no node may say anything: who leads goes on.
+func (s *stage) silent(ctx context.Context) error {
+	select {
+	case line := <-s.lines:
+		return fmt.Errorf("standby: %q, though the active one was left alone", line)
+	case <-time.After(session * 3 / 2):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// session is how long a node may be silent.
+const session = time.Second
+
+// demonstrate starts two nodes and takes the standby away, twice, and the active one, twice.
 func demonstrate(ctx context.Context, out io.Writer) error {
 	z, err := zkembed.Start(zkembed.Options{})
 	if err != nil {
 		return err
 	}
 	defer z.Close()
-	address := "zookeeper://" + z.Addr() + "/standby?session=1000"
-	lines := make(chan string, 100)
-	began := time.Now()
-	await := func(text string) error {
-		for {
-			select {
-			case line := <-lines:
-				fmt.Fprintf(out, "%5.2fs  %s\n", time.Since(began).Seconds(), line)
-				if strings.HasPrefix(line, text) {
-					return nil
-				}
-			case <-time.After(10 * time.Second):
-				return fmt.Errorf("standby: nobody said %q", text)
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	s := &stage{address: fmt.Sprintf("zookeeper://%s/standby?session=%d", z.Addr(), session.Milliseconds()), out: out, began: time.Now(),
+		lines: make(chan string, 100), nodes: map[string]*node{}}
+	defer func() {
+		for _, n := range s.nodes {
+			_ = n.kill() // it may be dead
+		}
+	}()
+	for _, step := range []func() error{
+		func() error { return s.start(ctx, "a", 1) },
+		func() error { return s.await(ctx, "a active") },
+		func() error { return s.start(ctx, "b", 2) },
+
+		func() error { return s.kill("b", "a does not notice") },
+		func() error { return s.silent(ctx) },
+		func() error { return s.start(ctx, "b", 2) },
+		func() error { return s.freeze("b", "a does not notice", func() error { return s.silent(ctx) }) },
+		func() error { return standing(ctx, s.address, 2) },
+
+		func() error { return s.kill("a", "its session ends a second later") },
+		func() error { return s.await(ctx, "b active") },
+		func() error { return s.start(ctx, "a", 2) },
+		func() error {
+			return s.freeze("b", "it will see that it leads no more", func() error { return s.await(ctx, "a active") })
+		},
+		func() error { return s.await(ctx, "b standby") },
+	} {
+		if err := step(); err != nil {
+			return err
 		}
 	}
-	say := func(text string) { fmt.Fprintf(out, "%5.2fs  -- %s\n", time.Since(began).Seconds(), text) }
-
-	a, err := start(ctx, "a", address, lines)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = a.kill() }() // it may be dead
-	if err := await("a active"); err != nil {
-		return err
-	}
-	b, err := start(ctx, "b", address, lines)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.kill() }() // as above
-	if err := standing(ctx, address, 2); err != nil {
-		return err
-	}
-
-	say("a is killed; its session ends a second later")
-	if err := a.kill(); err != nil {
-		return err
-	}
-	if err := await("b active"); err != nil {
-		return err
-	}
-	say("a is started again")
-	if a, err = start(ctx, "a", address, lines); err != nil {
-		return err
-	}
-	if err := standing(ctx, address, 2); err != nil {
-		return err
-	}
-	say("b is frozen for longer than its session")
-	thaw, err := freeze(b.cmd.Process)
-	if err != nil {
-		return err
-	}
-	if err := await("a active"); err != nil {
-		return err
-	}
-	say("b goes on, and sees at once that it leads no more")
-	if err := thaw(); err != nil {
-		return err
-	}
-	return await("b standby")
+	return nil
 }
 
 // standing waits until n nodes are in the line.
