@@ -115,6 +115,21 @@ func TestWaitingRequestDoesNotCrossSessions(t *testing.T) {
 	})
 }
 
+// In a process that was stopped the timer that ends a generation is late: its context has not ended, and yet nothing may be sent in it.
+func TestGenerationOfAFrozenProcess(t *testing.T) {
+	t.Parallel()
+	c := open(t, Config{Addresses: []string{embedded(t).Addr()}, SessionTimeout: time.Minute})
+	gen := session(t, c)
+	c.ahead.Add(-int64(2 * time.Minute)) // the process stood still for that long; the watchdog looks every five seconds
+	require.False(t, gen.Alive())
+	_, err := c.Create(within(t, time.Second), Node{Path: "/late", Session: gen})
+	require.ErrorIs(t, err, ErrSessionEnded)
+	_, found, err := c.Exists(within(t, 10*time.Second), "/late", nil)
+	require.NoError(t, err)
+	require.False(t, found)
+	require.Equal(t, gen.ID(), session(t, c).ID(), "the session lived, and that answer has proved it")
+}
+
 func TestLeaseEndsBeforeTheServerLetsGo(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
 		c, d := openDialer(t, addr, time.Second)
