@@ -39,11 +39,11 @@ func (h *host) remove(ctx context.Context, b *bucket, gen *zk.Generation) {
 		if gone = err == nil || errors.Is(err, zk.ErrNoNode); gone {
 			break
 		}
-		if !errors.Is(err, zk.ErrConnectionLost) {
-			h.sleep(pause)
-		}
 		if ctx.Err() != nil {
 			return // Close leaves it to the sweeper
+		}
+		if !errors.Is(err, zk.ErrConnectionLost) {
+			h.sleep(pause)
 		}
 	}
 	b.mu.Lock()
