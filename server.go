@@ -232,7 +232,7 @@ func (p serverParams) loopback(places []*url.URL) string {
 func private() []string {
 	return []string{"host", "port", "bind.ip", "register", "register.timeout", "check", "protocol", "threads", "queues", "accepts",
 		"connection.executes", "generic.invoke", "cancel.on.disconnect", "service.filter", "filter", "accesslog", "queue", "write.stall",
-		"frame.timeout", "handshake.timeout", "loops", "shutdown", "scope", "injvm", "validation", "cache", "cache.size", "cache.bytes",
+		"frame.timeout", "handshake.timeout", "loops", "shutdown", "telnet", "telnet.foreign", "scope", "injvm", "validation", "cache", "cache.size", "cache.bytes",
 		"cache.seconds",
 		"idempotent.zookeeper", "idempotent.bytes", "idempotent.result", "idempotent.records",
 		"ordered.zookeeper", "ordered.store", "ordered.policy", "ordered.move", "ordered.drain", "ordered.replay", "ordered.gap", "ordered.result"}

@@ -14,7 +14,9 @@ const quiet = time.Second
 // nevertheless are served.
 func (s *Server) Readonly() {
 	for _, c := range s.all() {
-		offer(c.conn, event(FlagRequest, 0, 0, bodyRead))
+		if !c.text.Load() {
+			offer(c.conn, event(FlagRequest, 0, 0, bodyRead))
+		}
 	}
 }
 
@@ -38,7 +40,7 @@ func (s *Server) close(ctx context.Context) error {
 	<-s.tickDone
 	err := s.listener.Close()
 	ended := make(chan struct{})
-	go func() { s.workers.close(); close(ended) }()
+	go func() { s.workers.close(); s.talkers.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-ctx.Done():

@@ -33,6 +33,9 @@ type Server struct {
 	listener transport.Listener
 	requests atomic.Int64 // ever received; draining looks whether it moves
 	refusing atomic.Bool
+	talks    atomic.Int32   // connections that carry text
+	talking  atomic.Int32   // those that work on an answer
+	talkers  sync.WaitGroup // their goroutines
 	tickStop chan struct{}
 	tickDone chan struct{}
 	closing  sync.Once // guards the following
@@ -48,6 +51,7 @@ type ServerConn struct {
 	conn    transport.Conn
 	decoder decoder
 	running atomic.Int32 // requests that wait or run
+	text    atomic.Bool  // it carries text, and no messages
 	heard   atomic.Bool
 	inFrame atomic.Bool
 	whole   atomic.Bool // a message was finished since the last tick
@@ -90,7 +94,7 @@ func (s *Server) Connections() int {
 }
 
 // Busy is the number of requests that wait or run.
-func (s *Server) Busy() int { return s.workers.busy() }
+func (s *Server) Busy() int { return s.workers.busy() + int(s.talking.Load()) }
 
 func (s *Server) accept(conn transport.Conn) transport.Receiver {
 	c := &ServerConn{server: s, conn: conn}
@@ -98,6 +102,9 @@ func (s *Server) accept(conn transport.Conn) transport.Receiver {
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
+	if t, ok := s.handler.(Talker); ok {
+		return &greeting{c: c, talker: t}
+	}
 	return c
 }
 
@@ -266,6 +273,9 @@ func (c *ServerConn) reply(h Header, f *transport.Frame, status byte) error {
 // Payload is the largest body that may be sent as an answer.
 func (c *ServerConn) Payload() int64 { return c.server.params.Payload }
 
+// Refusing says that the server closes and takes no requests any more.
+func (c *ServerConn) Refusing() bool { return c.server.refusing.Load() }
+
 // RemoteAddr is the consumer's address.
 func (c *ServerConn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
@@ -298,7 +308,7 @@ func (c *ServerConn) Closed(err error) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	if errors.Is(err, ErrBadFrame) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrSlowFrame) || errors.Is(err, transport.ErrStalled) {
+	if errors.Is(err, ErrBadFrame) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrSlowFrame) || errors.Is(err, ErrTalk) || errors.Is(err, transport.ErrStalled) {
 		s.log.Warn("exchange: connection closed", "peer", c.conn.RemoteAddr(), "cause", err)
 	}
 }

@@ -14,7 +14,7 @@ import "strings"
 //   - whether a repeat is harmless: idempotent, and everything that starts with idempotent.
 //   - which calls are in order: ordered, and everything that starts with ordered.
 //   - identity: interface, group, version, application, side, and what the registry itself uses
-//   - where a provider serves, and what it asks of arguments: scope, injvm, validation
+//   - where and to whom a provider serves, and what it asks of arguments: scope, injvm, telnet, validation
 //   - files: accesslog, cache, file
 func Protected(key string) bool {
 	for {
@@ -43,7 +43,7 @@ func protected(key string) bool {
 		"accepts", "connection.calls", "connection.executes", "frame.timeout", "handshake.timeout", "write.stall", "heartbeat.timeout", "threads",
 		"queues", "idempotent", "ordered", "interface", "path", "group", "version", "application", "remote.application", "side", "category", "dynamic",
 		"timestamp", "registry", "register", "accesslog", "cache", "file",
-		"scope", "injvm", "validation":
+		"scope", "injvm", "validation", "telnet", "telnet.foreign":
 		return true
 	}
 	return false

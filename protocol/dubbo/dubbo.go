@@ -38,6 +38,8 @@ type Params struct {
 	CancelOnLoss    bool          `url:"cancel.on.disconnect" doc:"end a handler's context when its consumer's connection is lost"`
 	Generic         bool          `url:"generic.invoke" default:"true" doc:"accept $invoke for the service's methods"`
 	Return          bool          `url:"return" default:"true" doc:"false: send calls one way, nothing comes back"`
+	Telnet          []string      `url:"telnet" doc:"commands that people may type on the port, of ls, cd, pwd, invoke, exit; none when unset. The first service of a port opens it to text, and each says what may be done with it; calls pass its filters"`
+	TelnetForeign   bool          `url:"telnet.foreign" default:"false" doc:"text is taken from other machines too, and not from loopback alone; it carries no identity"`
 	ClientTransport string        `url:"client" doc:"transport of consumers; transport when unset"`
 }
 
@@ -99,6 +101,9 @@ func (p *Protocol) byID(id byte) serialize.Serializer { return p.known()[id&exch
 func (p *Protocol) Export(s *protocol.Service, u *url.URL) (protocol.Exporter, error) {
 	var params Params
 	if err := u.Decode(&params); err != nil {
+		return nil, fmt.Errorf("dubbo: %w", err)
+	}
+	if err := params.checkTelnet(); err != nil {
 		return nil, fmt.Errorf("dubbo: %w", err)
 	}
 	formats, err := p.formats(u, params)
@@ -188,9 +193,13 @@ func (p *Protocol) open(u *url.URL) (*port, error) {
 		return nil, err
 	}
 	pt := newPort(p, u)
+	handler, err := pt.handler(u)
+	if err != nil {
+		return nil, err
+	}
 	pt.server, err = exchange.Serve(func(accept func(transport.Conn) transport.Receiver) (transport.Listener, error) {
 		return t.Listen(u, accept)
-	}, params, limits, pt, p.config.Env.Log())
+	}, params, limits, handler, p.config.Env.Log())
 	if err != nil {
 		return nil, err
 	}
