@@ -189,7 +189,7 @@ func (p *pkg) formOf(t types.Type, java string) (form, bool) {
 		if u.Info()&types.IsFloat != 0 && (java == "F" || java == "D") {
 			return form{}, true
 		}
-		return form{}, isString(t) && java == "C"
+		return form{}, isString(t) && (java == "C" || java == "[C")
 	case *types.Slice:
 		if java[0] == '[' && !isBytes(t) && !isInt8s(t) {
 			_, ok := p.formOf(u.Elem(), java[1:])
