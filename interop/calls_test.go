@@ -36,7 +36,7 @@ func TestCalls(t *testing.T) {
 			provider.stop()
 
 			s := serve(t, registry, "ferry")
-			consumer := peer.start(t, "Consumer", "registry="+registry, "application=java-consumer")
+			consumer := peer.start(t, "Consumer", "registry="+registry, "application=java-consumer", "direct="+s.URLs()[0].Address())
 			cells(t, peer, toFerry, consumer.tell("calls"))
 			consumer.stop()
 			closeServer(t, s)

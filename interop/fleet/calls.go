@@ -34,6 +34,7 @@ type Calls interface {
 	Older(ctx context.Context, p *Person, years int32) (*Person, error)
 	Family(ctx context.Context, list []*Person, color Color) ([]*Person, error)
 	Later(ctx context.Context, name string) (string, error)
+	WhoFor(ctx context.Context, key string) (string, error)
 	Who(ctx context.Context) (string, error)
 }
 

@@ -307,6 +307,18 @@ func (c *callsClient) Later(ctx context.Context, a0 string) (string, error) {
 	return reply, err
 }
 
+func (c *callsClient) WhoFor(ctx context.Context, a0 string) (string, error) {
+	k := takeCallsWhoForCall()
+	k.args.A0 = a0
+	var reply string
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *callsClient) Who(ctx context.Context) (string, error) {
 	k := takeCallsWhoCall()
 	var reply string
@@ -319,37 +331,43 @@ func (c *callsClient) Who(ctx context.Context) (string, error) {
 }
 
 // callsMethods are the methods of CallsService by index, filled while the package is initialised.
-var callsMethods [21]protocol.Method
+var callsMethods [22]protocol.Method
 
 func newCallsMethods() []*protocol.Method {
-	callsMethods = [21]protocol.Method{
+	callsMethods = [22]protocol.Method{
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "", Return: "Ljava/lang/String;", Index: 0,
 			New: newCallsOverloadCall, Free: freeCallsOverloadCall, Clone: cloneCallsOverloadCall, Serve: serveCallsOverloadCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 1,
-			New: newCallsOverloadStringCall, Free: freeCallsOverloadStringCall, Clone: cloneCallsOverloadStringCall, Serve: serveCallsOverloadStringCall,
+			Params: []string{"a"},
+			New:    newCallsOverloadStringCall, Free: freeCallsOverloadStringCall, Clone: cloneCallsOverloadStringCall, Serve: serveCallsOverloadStringCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "I", Return: "Ljava/lang/String;", Index: 2,
-			New: newCallsOverloadIntCall, Free: freeCallsOverloadIntCall, Clone: cloneCallsOverloadIntCall, Serve: serveCallsOverloadIntCall,
+			Params: []string{"a"},
+			New:    newCallsOverloadIntCall, Free: freeCallsOverloadIntCall, Clone: cloneCallsOverloadIntCall, Serve: serveCallsOverloadIntCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "Ljava/lang/Integer;", Return: "Ljava/lang/String;", Index: 3,
-			New: newCallsOverloadIntegerCall, Free: freeCallsOverloadIntegerCall, Clone: cloneCallsOverloadIntegerCall, Serve: serveCallsOverloadIntegerCall,
+			Params: []string{"a"},
+			New:    newCallsOverloadIntegerCall, Free: freeCallsOverloadIntegerCall, Clone: cloneCallsOverloadIntegerCall, Serve: serveCallsOverloadIntegerCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "J", Return: "Ljava/lang/String;", Index: 4,
-			New: newCallsOverloadLongCall, Free: freeCallsOverloadLongCall, Clone: cloneCallsOverloadLongCall, Serve: serveCallsOverloadLongCall,
+			Params: []string{"a"},
+			New:    newCallsOverloadLongCall, Free: freeCallsOverloadLongCall, Clone: cloneCallsOverloadLongCall, Serve: serveCallsOverloadLongCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "Ljava/util/List;", Return: "Ljava/lang/String;", Index: 5,
-			New: newCallsOverloadListCall, Free: freeCallsOverloadListCall, Clone: cloneCallsOverloadListCall, Serve: serveCallsOverloadListCall,
+			Params: []string{"a"},
+			New:    newCallsOverloadListCall, Free: freeCallsOverloadListCall, Clone: cloneCallsOverloadListCall, Serve: serveCallsOverloadListCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "overload", Descriptor: "Ljava/lang/String;I", Return: "Ljava/lang/String;", Index: 6,
-			New: newCallsOverloadTwoCall, Free: freeCallsOverloadTwoCall, Clone: cloneCallsOverloadTwoCall, Serve: serveCallsOverloadTwoCall,
+			Params: []string{"a", "b"},
+			New:    newCallsOverloadTwoCall, Free: freeCallsOverloadTwoCall, Clone: cloneCallsOverloadTwoCall, Serve: serveCallsOverloadTwoCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "nothing", Descriptor: "", Return: "V", Index: 7,
@@ -357,24 +375,29 @@ func newCallsMethods() []*protocol.Method {
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "oneWay", Descriptor: "Ljava/lang/String;", Return: "V", Index: 8,
-			Kind: protocol.OneWay,
-			New:  newCallsOneWayCall, Free: freeCallsOneWayCall, Clone: cloneCallsOneWayCall, Serve: serveCallsOneWayCall,
+			Kind:   protocol.OneWay,
+			Params: []string{"token"},
+			New:    newCallsOneWayCall, Free: freeCallsOneWayCall, Clone: cloneCallsOneWayCall, Serve: serveCallsOneWayCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "oneWaySeen", Descriptor: "Ljava/lang/String;", Return: "Z", Index: 9,
-			New: newCallsOneWaySeenCall, Free: freeCallsOneWaySeenCall, Clone: cloneCallsOneWaySeenCall, Serve: serveCallsOneWaySeenCall,
+			Params: []string{"token"},
+			New:    newCallsOneWaySeenCall, Free: freeCallsOneWaySeenCall, Clone: cloneCallsOneWaySeenCall, Serve: serveCallsOneWaySeenCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "big", Descriptor: "[B", Return: "[B", Index: 10,
-			New: newCallsBigCall, Free: freeCallsBigCall, Clone: cloneCallsBigCall, Serve: serveCallsBigCall,
+			Params: []string{"data"},
+			New:    newCallsBigCall, Free: freeCallsBigCall, Clone: cloneCallsBigCall, Serve: serveCallsBigCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "make", Descriptor: "I", Return: "[B", Index: 11,
-			New: newCallsMakeCall, Free: freeCallsMakeCall, Clone: cloneCallsMakeCall, Serve: serveCallsMakeCall,
+			Params: []string{"size"},
+			New:    newCallsMakeCall, Free: freeCallsMakeCall, Clone: cloneCallsMakeCall, Serve: serveCallsMakeCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "attachment", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 12,
-			New: newCallsAttachmentCall, Free: freeCallsAttachmentCall, Clone: cloneCallsAttachmentCall, Serve: serveCallsAttachmentCall,
+			Params: []string{"key"},
+			New:    newCallsAttachmentCall, Free: freeCallsAttachmentCall, Clone: cloneCallsAttachmentCall, Serve: serveCallsAttachmentCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "where", Descriptor: "", Return: "Ljava/lang/String;", Index: 13,
@@ -382,30 +405,41 @@ func newCallsMethods() []*protocol.Method {
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "fail", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 14,
-			New: newCallsFailCall, Free: freeCallsFailCall, Clone: cloneCallsFailCall, Serve: serveCallsFailCall,
+			Params: []string{"kind"},
+			New:    newCallsFailCall, Free: freeCallsFailCall, Clone: cloneCallsFailCall, Serve: serveCallsFailCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "sleep", Descriptor: "I", Return: "Ljava/lang/String;", Index: 15,
-			New: newCallsSleepCall, Free: freeCallsSleepCall, Clone: cloneCallsSleepCall, Serve: serveCallsSleepCall,
+			Params: []string{"millis"},
+			New:    newCallsSleepCall, Free: freeCallsSleepCall, Clone: cloneCallsSleepCall, Serve: serveCallsSleepCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "nap", Descriptor: "I", Return: "Ljava/lang/String;", Index: 16,
-			New: newCallsNapCall, Free: freeCallsNapCall, Clone: cloneCallsNapCall, Serve: serveCallsNapCall,
+			Params: []string{"millis"},
+			New:    newCallsNapCall, Free: freeCallsNapCall, Clone: cloneCallsNapCall, Serve: serveCallsNapCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "older", Descriptor: "Lcom/ferry/interop/Person;I", Return: "Lcom/ferry/interop/Person;", Index: 17,
-			New: newCallsOlderCall, Free: freeCallsOlderCall, Clone: cloneCallsOlderCall, Serve: serveCallsOlderCall,
+			Params: []string{"p", "years"},
+			New:    newCallsOlderCall, Free: freeCallsOlderCall, Clone: cloneCallsOlderCall, Serve: serveCallsOlderCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "family", Descriptor: "Ljava/util/List;Lcom/ferry/interop/Color;", Return: "Ljava/util/List;", Index: 18,
-			New: newCallsFamilyCall, Free: freeCallsFamilyCall, Clone: cloneCallsFamilyCall, Serve: serveCallsFamilyCall,
+			Params: []string{"list", "color"},
+			New:    newCallsFamilyCall, Free: freeCallsFamilyCall, Clone: cloneCallsFamilyCall, Serve: serveCallsFamilyCall,
 		},
 		{
 			Service: "com.ferry.interop.Calls", Name: "later", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 19,
-			New: newCallsLaterCall, Free: freeCallsLaterCall, Clone: cloneCallsLaterCall, Serve: serveCallsLaterCall,
+			Params: []string{"name"},
+			New:    newCallsLaterCall, Free: freeCallsLaterCall, Clone: cloneCallsLaterCall, Serve: serveCallsLaterCall,
 		},
 		{
-			Service: "com.ferry.interop.Calls", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 20,
+			Service: "com.ferry.interop.Calls", Name: "whoFor", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 20,
+			Params: []string{"key"},
+			New:    newCallsWhoForCall, Free: freeCallsWhoForCall, Clone: cloneCallsWhoForCall, Serve: serveCallsWhoForCall,
+		},
+		{
+			Service: "com.ferry.interop.Calls", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 21,
 			New: newCallsWhoCall, Free: freeCallsWhoCall, Clone: cloneCallsWhoCall, Serve: serveCallsWhoCall,
 		},
 	}
@@ -3003,6 +3037,137 @@ func (a *callsLaterReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// callsWhoForCall is one call of WhoFor with all that belongs to it.
+type callsWhoForCall struct {
+	protocol.Invocation
+	args  callsWhoForArgs
+	reply callsWhoForReply
+}
+
+var callsWhoForCalls sync.Pool
+
+func takeCallsWhoForCall() *callsWhoForCall {
+	k, ok := callsWhoForCalls.Get().(*callsWhoForCall)
+	if !ok {
+		k = new(callsWhoForCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &callsMethods[20], &k.args, &k.reply
+	return k
+}
+
+func (k *callsWhoForCall) free() {
+	*k = callsWhoForCall{}
+	callsWhoForCalls.Put(k)
+}
+
+func newCallsWhoForCall() *protocol.Invocation { return &takeCallsWhoForCall().Invocation }
+
+func freeCallsWhoForCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*callsWhoForArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneCallsWhoForCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*callsWhoForArgs)
+	if !ok {
+		return row
+	}
+	b := &callsWhoForArgs{A0: a.A0}
+	return b
+}
+
+func serveCallsWhoForCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Calls)
+	if !ok {
+		return errCallsCall
+	}
+	a, ok := c.Args.(*callsWhoForArgs)
+	if !ok {
+		return errCallsCall
+	}
+	r, ok := c.Reply.(*callsWhoForReply)
+	if !ok {
+		return errCallsCall
+	}
+	reply, err := x.WhoFor(ctx, a.A0)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type callsWhoForArgs struct {
+	A0   string
+	call *callsWhoForCall
+}
+
+func (a *callsWhoForArgs) Len() int { return 1 }
+
+func (a *callsWhoForArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *callsWhoForArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *callsWhoForArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+func (a *callsWhoForArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *callsWhoForArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+type callsWhoForReply struct {
+	R0 string
+}
+
+func (a *callsWhoForReply) Len() int { return 1 }
+
+func (a *callsWhoForReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *callsWhoForReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *callsWhoForReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *callsWhoForReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *callsWhoForReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
 // callsWhoCall is one call of Who with all that belongs to it.
 type callsWhoCall struct {
 	protocol.Invocation
@@ -3018,7 +3183,7 @@ func takeCallsWhoCall() *callsWhoCall {
 		k = new(callsWhoCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &callsMethods[20], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &callsMethods[21], &k.args, &k.reply
 	return k
 }
 

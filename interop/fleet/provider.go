@@ -177,4 +177,6 @@ func (c *caller) Family(_ context.Context, list []*Person, color Color) ([]*Pers
 
 func (c *caller) Later(_ context.Context, name string) (string, error) { return "later " + name, nil }
 
+func (c *caller) WhoFor(context.Context, string) (string, error) { return c.who, nil }
+
 func (c *caller) Who(context.Context) (string, error) { return c.who, nil }

@@ -112,6 +112,8 @@ func (s *set) texts() {
 
 func (s *set) arrays() {
 	s.add("booleans", "two", []bool{true, false})
+	s.add("chars", "three", "a中z")
+	s.add("chars", "empty", "")
 	s.add("shorts", "three", []int16{1, -2, 32767})
 	s.add("ints", "empty", []int32{})
 	s.add("ints", "null", []int32(nil))
@@ -139,6 +141,8 @@ func (s *set) lists() {
 	s.add("listOfLongs", "small", []int64{1, -8, 300, 1 << 40})
 	s.add("listOfPeople", "two and null", []*Person{mia(), nil, tom()})
 	s.add("listOfAnything", "mixed", []any{"a", int32(1), int64(2), 2.5, true, nil, mia(), ptr(Color("RED")), time.UnixMilli(1700000000123)})
+	s.add("listOfAnything", "each type", []any{false, "中😀", []byte{1, 2}, hessian2.Decimal("1.50"), big.NewInt(7), uuid(), hessian2.LocalDate{Year: 2024, Month: 2, Day: 29},
+		hessian2.LocalTime{Hour: 23, Minute: 59, Second: 58, Nano: 7}, *moment(), []any{"x", []any{}}, map[any]any{"k": int64(1)}, boss()})
 	s.add("nested", "three", [][]string{{"a"}, {}, nil})
 	s.add("listOfDates", "two", []time.Time{time.UnixMilli(0), time.UnixMilli(1700000000123)})
 	s.add("listOfDecimals", "two", []hessian2.Decimal{"1.50", "-0.001"})
@@ -242,6 +246,11 @@ func (s *set) anything() {
 		"decimal": hessian2.Decimal("1.5"), "bigInteger": big.NewInt(7), "uuid": uuid()} {
 		s.add("object", name, v)
 	}
+	// Other points in time come as what they are for Go; an interface is written as a Date.
+	for _, name := range []string{"instant", "zoned", "offset", "timestamp", "calendar"} {
+		s.add("object", name, time.UnixMilli(1700000000123))
+	}
+	s.add("object", "locale", &serialize.Object{Class: "com.alibaba.com.caucho.hessian.io.LocaleHandle", Fields: []serialize.Field{{Name: "value", Value: "zh_CN"}}})
 	*s = append(*s, Sample{"object", "unknown class",
 		&serialize.Object{Class: "com.ferry.interop.JavaOnly", Fields: []serialize.Field{{Name: "word", Value: "w"}, {Name: "number", Value: int64(7)}}},
 		&GoOnly{Word: "w", Number: 7}})

@@ -37,6 +37,8 @@ type Types interface {
 	Bytes(ctx context.Context, sample string, v []byte) ([]byte, error)
 	//ferry:method booleans(java.lang.String,boolean[]) boolean[]
 	Booleans(ctx context.Context, sample string, v []bool) ([]bool, error)
+	//ferry:method chars(java.lang.String,char[]) char[]
+	Chars(ctx context.Context, sample string, v string) (string, error)
 	//ferry:method shorts(java.lang.String,short[]) short[]
 	Shorts(ctx context.Context, sample string, v []int16) ([]int16, error)
 	//ferry:method ints(java.lang.String,int[]) int[]

@@ -326,6 +326,18 @@ func (c *typesClient) Booleans(ctx context.Context, a0 string, a1 []bool) ([]boo
 	return reply, err
 }
 
+func (c *typesClient) Chars(ctx context.Context, a0 string, a1 string) (string, error) {
+	k := takeTypesCharsCall()
+	k.args.A0, k.args.A1 = a0, a1
+	var reply string
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *typesClient) Shorts(ctx context.Context, a0 string, a1 []int16) ([]int16, error) {
 	k := takeTypesShortsCall()
 	k.args.A0, k.args.A1 = a0, a1
@@ -831,253 +843,319 @@ func (c *typesClient) Object(ctx context.Context, a0 string, a1 any) (any, error
 }
 
 // typesMethods are the methods of TypesService by index, filled while the package is initialised.
-var typesMethods [61]protocol.Method
+var typesMethods [62]protocol.Method
 
 func newTypesMethods() []*protocol.Method {
-	typesMethods = [61]protocol.Method{
+	typesMethods = [62]protocol.Method{
 		{
 			Service: "com.ferry.interop.Types", Name: "aBoolean", Descriptor: "Ljava/lang/String;Z", Return: "Z", Index: 0,
-			New: newTypesABooleanCall, Free: freeTypesABooleanCall, Clone: cloneTypesABooleanCall, Serve: serveTypesABooleanCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesABooleanCall, Free: freeTypesABooleanCall, Clone: cloneTypesABooleanCall, Serve: serveTypesABooleanCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aByte", Descriptor: "Ljava/lang/String;B", Return: "B", Index: 1,
-			New: newTypesAByteCall, Free: freeTypesAByteCall, Clone: cloneTypesAByteCall, Serve: serveTypesAByteCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesAByteCall, Free: freeTypesAByteCall, Clone: cloneTypesAByteCall, Serve: serveTypesAByteCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aShort", Descriptor: "Ljava/lang/String;S", Return: "S", Index: 2,
-			New: newTypesAShortCall, Free: freeTypesAShortCall, Clone: cloneTypesAShortCall, Serve: serveTypesAShortCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesAShortCall, Free: freeTypesAShortCall, Clone: cloneTypesAShortCall, Serve: serveTypesAShortCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aChar", Descriptor: "Ljava/lang/String;C", Return: "C", Index: 3,
-			New: newTypesACharCall, Free: freeTypesACharCall, Clone: cloneTypesACharCall, Serve: serveTypesACharCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesACharCall, Free: freeTypesACharCall, Clone: cloneTypesACharCall, Serve: serveTypesACharCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "anInt", Descriptor: "Ljava/lang/String;I", Return: "I", Index: 4,
-			New: newTypesAnIntCall, Free: freeTypesAnIntCall, Clone: cloneTypesAnIntCall, Serve: serveTypesAnIntCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesAnIntCall, Free: freeTypesAnIntCall, Clone: cloneTypesAnIntCall, Serve: serveTypesAnIntCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aLong", Descriptor: "Ljava/lang/String;J", Return: "J", Index: 5,
-			New: newTypesALongCall, Free: freeTypesALongCall, Clone: cloneTypesALongCall, Serve: serveTypesALongCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesALongCall, Free: freeTypesALongCall, Clone: cloneTypesALongCall, Serve: serveTypesALongCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aFloat", Descriptor: "Ljava/lang/String;F", Return: "F", Index: 6,
-			New: newTypesAFloatCall, Free: freeTypesAFloatCall, Clone: cloneTypesAFloatCall, Serve: serveTypesAFloatCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesAFloatCall, Free: freeTypesAFloatCall, Clone: cloneTypesAFloatCall, Serve: serveTypesAFloatCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "aDouble", Descriptor: "Ljava/lang/String;D", Return: "D", Index: 7,
-			New: newTypesADoubleCall, Free: freeTypesADoubleCall, Clone: cloneTypesADoubleCall, Serve: serveTypesADoubleCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesADoubleCall, Free: freeTypesADoubleCall, Clone: cloneTypesADoubleCall, Serve: serveTypesADoubleCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedBoolean", Descriptor: "Ljava/lang/String;Ljava/lang/Boolean;", Return: "Ljava/lang/Boolean;", Index: 8,
-			New: newTypesBoxedBooleanCall, Free: freeTypesBoxedBooleanCall, Clone: cloneTypesBoxedBooleanCall, Serve: serveTypesBoxedBooleanCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedBooleanCall, Free: freeTypesBoxedBooleanCall, Clone: cloneTypesBoxedBooleanCall, Serve: serveTypesBoxedBooleanCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedByte", Descriptor: "Ljava/lang/String;Ljava/lang/Byte;", Return: "Ljava/lang/Byte;", Index: 9,
-			New: newTypesBoxedByteCall, Free: freeTypesBoxedByteCall, Clone: cloneTypesBoxedByteCall, Serve: serveTypesBoxedByteCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedByteCall, Free: freeTypesBoxedByteCall, Clone: cloneTypesBoxedByteCall, Serve: serveTypesBoxedByteCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedShort", Descriptor: "Ljava/lang/String;Ljava/lang/Short;", Return: "Ljava/lang/Short;", Index: 10,
-			New: newTypesBoxedShortCall, Free: freeTypesBoxedShortCall, Clone: cloneTypesBoxedShortCall, Serve: serveTypesBoxedShortCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedShortCall, Free: freeTypesBoxedShortCall, Clone: cloneTypesBoxedShortCall, Serve: serveTypesBoxedShortCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedChar", Descriptor: "Ljava/lang/String;Ljava/lang/Character;", Return: "Ljava/lang/Character;", Index: 11,
-			New: newTypesBoxedCharCall, Free: freeTypesBoxedCharCall, Clone: cloneTypesBoxedCharCall, Serve: serveTypesBoxedCharCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedCharCall, Free: freeTypesBoxedCharCall, Clone: cloneTypesBoxedCharCall, Serve: serveTypesBoxedCharCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedInt", Descriptor: "Ljava/lang/String;Ljava/lang/Integer;", Return: "Ljava/lang/Integer;", Index: 12,
-			New: newTypesBoxedIntCall, Free: freeTypesBoxedIntCall, Clone: cloneTypesBoxedIntCall, Serve: serveTypesBoxedIntCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedIntCall, Free: freeTypesBoxedIntCall, Clone: cloneTypesBoxedIntCall, Serve: serveTypesBoxedIntCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedLong", Descriptor: "Ljava/lang/String;Ljava/lang/Long;", Return: "Ljava/lang/Long;", Index: 13,
-			New: newTypesBoxedLongCall, Free: freeTypesBoxedLongCall, Clone: cloneTypesBoxedLongCall, Serve: serveTypesBoxedLongCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedLongCall, Free: freeTypesBoxedLongCall, Clone: cloneTypesBoxedLongCall, Serve: serveTypesBoxedLongCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedFloat", Descriptor: "Ljava/lang/String;Ljava/lang/Float;", Return: "Ljava/lang/Float;", Index: 14,
-			New: newTypesBoxedFloatCall, Free: freeTypesBoxedFloatCall, Clone: cloneTypesBoxedFloatCall, Serve: serveTypesBoxedFloatCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedFloatCall, Free: freeTypesBoxedFloatCall, Clone: cloneTypesBoxedFloatCall, Serve: serveTypesBoxedFloatCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "boxedDouble", Descriptor: "Ljava/lang/String;Ljava/lang/Double;", Return: "Ljava/lang/Double;", Index: 15,
-			New: newTypesBoxedDoubleCall, Free: freeTypesBoxedDoubleCall, Clone: cloneTypesBoxedDoubleCall, Serve: serveTypesBoxedDoubleCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBoxedDoubleCall, Free: freeTypesBoxedDoubleCall, Clone: cloneTypesBoxedDoubleCall, Serve: serveTypesBoxedDoubleCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "string", Descriptor: "Ljava/lang/String;Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 16,
-			New: newTypesStringCall, Free: freeTypesStringCall, Clone: cloneTypesStringCall, Serve: serveTypesStringCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesStringCall, Free: freeTypesStringCall, Clone: cloneTypesStringCall, Serve: serveTypesStringCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "bytes", Descriptor: "Ljava/lang/String;[B", Return: "[B", Index: 17,
-			New: newTypesBytesCall, Free: freeTypesBytesCall, Clone: cloneTypesBytesCall, Serve: serveTypesBytesCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBytesCall, Free: freeTypesBytesCall, Clone: cloneTypesBytesCall, Serve: serveTypesBytesCall,
 		},
 		{
 			Service: "com.ferry.interop.Types", Name: "booleans", Descriptor: "Ljava/lang/String;[Z", Return: "[Z", Index: 18,
-			New: newTypesBooleansCall, Free: freeTypesBooleansCall, Clone: cloneTypesBooleansCall, Serve: serveTypesBooleansCall,
+			Params: []string{"sample", "v"},
+			New:    newTypesBooleansCall, Free: freeTypesBooleansCall, Clone: cloneTypesBooleansCall, Serve: serveTypesBooleansCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "shorts", Descriptor: "Ljava/lang/String;[S", Return: "[S", Index: 19,
-			New: newTypesShortsCall, Free: freeTypesShortsCall, Clone: cloneTypesShortsCall, Serve: serveTypesShortsCall,
+			Service: "com.ferry.interop.Types", Name: "chars", Descriptor: "Ljava/lang/String;[C", Return: "[C", Index: 19,
+			Params: []string{"sample", "v"},
+			New:    newTypesCharsCall, Free: freeTypesCharsCall, Clone: cloneTypesCharsCall, Serve: serveTypesCharsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "ints", Descriptor: "Ljava/lang/String;[I", Return: "[I", Index: 20,
-			New: newTypesIntsCall, Free: freeTypesIntsCall, Clone: cloneTypesIntsCall, Serve: serveTypesIntsCall,
+			Service: "com.ferry.interop.Types", Name: "shorts", Descriptor: "Ljava/lang/String;[S", Return: "[S", Index: 20,
+			Params: []string{"sample", "v"},
+			New:    newTypesShortsCall, Free: freeTypesShortsCall, Clone: cloneTypesShortsCall, Serve: serveTypesShortsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "longs", Descriptor: "Ljava/lang/String;[J", Return: "[J", Index: 21,
-			New: newTypesLongsCall, Free: freeTypesLongsCall, Clone: cloneTypesLongsCall, Serve: serveTypesLongsCall,
+			Service: "com.ferry.interop.Types", Name: "ints", Descriptor: "Ljava/lang/String;[I", Return: "[I", Index: 21,
+			Params: []string{"sample", "v"},
+			New:    newTypesIntsCall, Free: freeTypesIntsCall, Clone: cloneTypesIntsCall, Serve: serveTypesIntsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "floats", Descriptor: "Ljava/lang/String;[F", Return: "[F", Index: 22,
-			New: newTypesFloatsCall, Free: freeTypesFloatsCall, Clone: cloneTypesFloatsCall, Serve: serveTypesFloatsCall,
+			Service: "com.ferry.interop.Types", Name: "longs", Descriptor: "Ljava/lang/String;[J", Return: "[J", Index: 22,
+			Params: []string{"sample", "v"},
+			New:    newTypesLongsCall, Free: freeTypesLongsCall, Clone: cloneTypesLongsCall, Serve: serveTypesLongsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "doubles", Descriptor: "Ljava/lang/String;[D", Return: "[D", Index: 23,
-			New: newTypesDoublesCall, Free: freeTypesDoublesCall, Clone: cloneTypesDoublesCall, Serve: serveTypesDoublesCall,
+			Service: "com.ferry.interop.Types", Name: "floats", Descriptor: "Ljava/lang/String;[F", Return: "[F", Index: 23,
+			Params: []string{"sample", "v"},
+			New:    newTypesFloatsCall, Free: freeTypesFloatsCall, Clone: cloneTypesFloatsCall, Serve: serveTypesFloatsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "strings", Descriptor: "Ljava/lang/String;[Ljava/lang/String;", Return: "[Ljava/lang/String;", Index: 24,
-			New: newTypesStringsCall, Free: freeTypesStringsCall, Clone: cloneTypesStringsCall, Serve: serveTypesStringsCall,
+			Service: "com.ferry.interop.Types", Name: "doubles", Descriptor: "Ljava/lang/String;[D", Return: "[D", Index: 24,
+			Params: []string{"sample", "v"},
+			New:    newTypesDoublesCall, Free: freeTypesDoublesCall, Clone: cloneTypesDoublesCall, Serve: serveTypesDoublesCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "objects", Descriptor: "Ljava/lang/String;[Ljava/lang/Object;", Return: "[Ljava/lang/Object;", Index: 25,
-			New: newTypesObjectsCall, Free: freeTypesObjectsCall, Clone: cloneTypesObjectsCall, Serve: serveTypesObjectsCall,
+			Service: "com.ferry.interop.Types", Name: "strings", Descriptor: "Ljava/lang/String;[Ljava/lang/String;", Return: "[Ljava/lang/String;", Index: 25,
+			Params: []string{"sample", "v"},
+			New:    newTypesStringsCall, Free: freeTypesStringsCall, Clone: cloneTypesStringsCall, Serve: serveTypesStringsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "people", Descriptor: "Ljava/lang/String;[Lcom/ferry/interop/Person;", Return: "[Lcom/ferry/interop/Person;", Index: 26,
-			New: newTypesPeopleCall, Free: freeTypesPeopleCall, Clone: cloneTypesPeopleCall, Serve: serveTypesPeopleCall,
+			Service: "com.ferry.interop.Types", Name: "objects", Descriptor: "Ljava/lang/String;[Ljava/lang/Object;", Return: "[Ljava/lang/Object;", Index: 26,
+			Params: []string{"sample", "v"},
+			New:    newTypesObjectsCall, Free: freeTypesObjectsCall, Clone: cloneTypesObjectsCall, Serve: serveTypesObjectsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "grid", Descriptor: "Ljava/lang/String;[[I", Return: "[[I", Index: 27,
-			New: newTypesGridCall, Free: freeTypesGridCall, Clone: cloneTypesGridCall, Serve: serveTypesGridCall,
+			Service: "com.ferry.interop.Types", Name: "people", Descriptor: "Ljava/lang/String;[Lcom/ferry/interop/Person;", Return: "[Lcom/ferry/interop/Person;", Index: 27,
+			Params: []string{"sample", "v"},
+			New:    newTypesPeopleCall, Free: freeTypesPeopleCall, Clone: cloneTypesPeopleCall, Serve: serveTypesPeopleCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "list", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 28,
-			New: newTypesListCall, Free: freeTypesListCall, Clone: cloneTypesListCall, Serve: serveTypesListCall,
+			Service: "com.ferry.interop.Types", Name: "grid", Descriptor: "Ljava/lang/String;[[I", Return: "[[I", Index: 28,
+			Params: []string{"sample", "v"},
+			New:    newTypesGridCall, Free: freeTypesGridCall, Clone: cloneTypesGridCall, Serve: serveTypesGridCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfLongs", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 29,
-			New: newTypesListOfLongsCall, Free: freeTypesListOfLongsCall, Clone: cloneTypesListOfLongsCall, Serve: serveTypesListOfLongsCall,
+			Service: "com.ferry.interop.Types", Name: "list", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 29,
+			Params: []string{"sample", "v"},
+			New:    newTypesListCall, Free: freeTypesListCall, Clone: cloneTypesListCall, Serve: serveTypesListCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfPeople", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 30,
-			New: newTypesListOfPeopleCall, Free: freeTypesListOfPeopleCall, Clone: cloneTypesListOfPeopleCall, Serve: serveTypesListOfPeopleCall,
+			Service: "com.ferry.interop.Types", Name: "listOfLongs", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 30,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfLongsCall, Free: freeTypesListOfLongsCall, Clone: cloneTypesListOfLongsCall, Serve: serveTypesListOfLongsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfAnything", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 31,
-			New: newTypesListOfAnythingCall, Free: freeTypesListOfAnythingCall, Clone: cloneTypesListOfAnythingCall, Serve: serveTypesListOfAnythingCall,
+			Service: "com.ferry.interop.Types", Name: "listOfPeople", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 31,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfPeopleCall, Free: freeTypesListOfPeopleCall, Clone: cloneTypesListOfPeopleCall, Serve: serveTypesListOfPeopleCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "nested", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 32,
-			New: newTypesNestedCall, Free: freeTypesNestedCall, Clone: cloneTypesNestedCall, Serve: serveTypesNestedCall,
+			Service: "com.ferry.interop.Types", Name: "listOfAnything", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 32,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfAnythingCall, Free: freeTypesListOfAnythingCall, Clone: cloneTypesListOfAnythingCall, Serve: serveTypesListOfAnythingCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfDates", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 33,
-			New: newTypesListOfDatesCall, Free: freeTypesListOfDatesCall, Clone: cloneTypesListOfDatesCall, Serve: serveTypesListOfDatesCall,
+			Service: "com.ferry.interop.Types", Name: "nested", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 33,
+			Params: []string{"sample", "v"},
+			New:    newTypesNestedCall, Free: freeTypesNestedCall, Clone: cloneTypesNestedCall, Serve: serveTypesNestedCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfDecimals", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 34,
-			New: newTypesListOfDecimalsCall, Free: freeTypesListOfDecimalsCall, Clone: cloneTypesListOfDecimalsCall, Serve: serveTypesListOfDecimalsCall,
+			Service: "com.ferry.interop.Types", Name: "listOfDates", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 34,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfDatesCall, Free: freeTypesListOfDatesCall, Clone: cloneTypesListOfDatesCall, Serve: serveTypesListOfDatesCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "listOfColors", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 35,
-			New: newTypesListOfColorsCall, Free: freeTypesListOfColorsCall, Clone: cloneTypesListOfColorsCall, Serve: serveTypesListOfColorsCall,
+			Service: "com.ferry.interop.Types", Name: "listOfDecimals", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 35,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfDecimalsCall, Free: freeTypesListOfDecimalsCall, Clone: cloneTypesListOfDecimalsCall, Serve: serveTypesListOfDecimalsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "collection", Descriptor: "Ljava/lang/String;Ljava/util/Collection;", Return: "Ljava/util/Collection;", Index: 36,
-			New: newTypesCollectionCall, Free: freeTypesCollectionCall, Clone: cloneTypesCollectionCall, Serve: serveTypesCollectionCall,
+			Service: "com.ferry.interop.Types", Name: "listOfColors", Descriptor: "Ljava/lang/String;Ljava/util/List;", Return: "Ljava/util/List;", Index: 36,
+			Params: []string{"sample", "v"},
+			New:    newTypesListOfColorsCall, Free: freeTypesListOfColorsCall, Clone: cloneTypesListOfColorsCall, Serve: serveTypesListOfColorsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "set", Descriptor: "Ljava/lang/String;Ljava/util/Set;", Return: "Ljava/util/Set;", Index: 37,
-			New: newTypesSetCall, Free: freeTypesSetCall, Clone: cloneTypesSetCall, Serve: serveTypesSetCall,
+			Service: "com.ferry.interop.Types", Name: "collection", Descriptor: "Ljava/lang/String;Ljava/util/Collection;", Return: "Ljava/util/Collection;", Index: 37,
+			Params: []string{"sample", "v"},
+			New:    newTypesCollectionCall, Free: freeTypesCollectionCall, Clone: cloneTypesCollectionCall, Serve: serveTypesCollectionCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "map", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 38,
-			New: newTypesMapCall, Free: freeTypesMapCall, Clone: cloneTypesMapCall, Serve: serveTypesMapCall,
+			Service: "com.ferry.interop.Types", Name: "set", Descriptor: "Ljava/lang/String;Ljava/util/Set;", Return: "Ljava/util/Set;", Index: 38,
+			Params: []string{"sample", "v"},
+			New:    newTypesSetCall, Free: freeTypesSetCall, Clone: cloneTypesSetCall, Serve: serveTypesSetCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "mapOfPeople", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 39,
-			New: newTypesMapOfPeopleCall, Free: freeTypesMapOfPeopleCall, Clone: cloneTypesMapOfPeopleCall, Serve: serveTypesMapOfPeopleCall,
+			Service: "com.ferry.interop.Types", Name: "map", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 39,
+			Params: []string{"sample", "v"},
+			New:    newTypesMapCall, Free: freeTypesMapCall, Clone: cloneTypesMapCall, Serve: serveTypesMapCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "deepMap", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 40,
-			New: newTypesDeepMapCall, Free: freeTypesDeepMapCall, Clone: cloneTypesDeepMapCall, Serve: serveTypesDeepMapCall,
+			Service: "com.ferry.interop.Types", Name: "mapOfPeople", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 40,
+			Params: []string{"sample", "v"},
+			New:    newTypesMapOfPeopleCall, Free: freeTypesMapOfPeopleCall, Clone: cloneTypesMapOfPeopleCall, Serve: serveTypesMapOfPeopleCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "mapByColor", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 41,
-			New: newTypesMapByColorCall, Free: freeTypesMapByColorCall, Clone: cloneTypesMapByColorCall, Serve: serveTypesMapByColorCall,
+			Service: "com.ferry.interop.Types", Name: "deepMap", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 41,
+			Params: []string{"sample", "v"},
+			New:    newTypesDeepMapCall, Free: freeTypesDeepMapCall, Clone: cloneTypesDeepMapCall, Serve: serveTypesDeepMapCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "mapOfAnything", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 42,
-			New: newTypesMapOfAnythingCall, Free: freeTypesMapOfAnythingCall, Clone: cloneTypesMapOfAnythingCall, Serve: serveTypesMapOfAnythingCall,
+			Service: "com.ferry.interop.Types", Name: "mapByColor", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 42,
+			Params: []string{"sample", "v"},
+			New:    newTypesMapByColorCall, Free: freeTypesMapByColorCall, Clone: cloneTypesMapByColorCall, Serve: serveTypesMapByColorCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "person", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Person;", Return: "Lcom/ferry/interop/Person;", Index: 43,
-			New: newTypesPersonCall, Free: freeTypesPersonCall, Clone: cloneTypesPersonCall, Serve: serveTypesPersonCall,
+			Service: "com.ferry.interop.Types", Name: "mapOfAnything", Descriptor: "Ljava/lang/String;Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 43,
+			Params: []string{"sample", "v"},
+			New:    newTypesMapOfAnythingCall, Free: freeTypesMapOfAnythingCall, Clone: cloneTypesMapOfAnythingCall, Serve: serveTypesMapOfAnythingCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "manager", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Manager;", Return: "Lcom/ferry/interop/Manager;", Index: 44,
-			New: newTypesManagerCall, Free: freeTypesManagerCall, Clone: cloneTypesManagerCall, Serve: serveTypesManagerCall,
+			Service: "com.ferry.interop.Types", Name: "person", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Person;", Return: "Lcom/ferry/interop/Person;", Index: 44,
+			Params: []string{"sample", "v"},
+			New:    newTypesPersonCall, Free: freeTypesPersonCall, Clone: cloneTypesPersonCall, Serve: serveTypesPersonCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "node", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Node;", Return: "Lcom/ferry/interop/Node;", Index: 45,
-			New: newTypesNodeCall, Free: freeTypesNodeCall, Clone: cloneTypesNodeCall, Serve: serveTypesNodeCall,
+			Service: "com.ferry.interop.Types", Name: "manager", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Manager;", Return: "Lcom/ferry/interop/Manager;", Index: 45,
+			Params: []string{"sample", "v"},
+			New:    newTypesManagerCall, Free: freeTypesManagerCall, Clone: cloneTypesManagerCall, Serve: serveTypesManagerCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "twins", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Twins;", Return: "Lcom/ferry/interop/Twins;", Index: 46,
-			New: newTypesTwinsCall, Free: freeTypesTwinsCall, Clone: cloneTypesTwinsCall, Serve: serveTypesTwinsCall,
+			Service: "com.ferry.interop.Types", Name: "node", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Node;", Return: "Lcom/ferry/interop/Node;", Index: 46,
+			Params: []string{"sample", "v"},
+			New:    newTypesNodeCall, Free: freeTypesNodeCall, Clone: cloneTypesNodeCall, Serve: serveTypesNodeCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "evolving", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Evolving;", Return: "Lcom/ferry/interop/Evolving;", Index: 47,
-			New: newTypesEvolvingCall, Free: freeTypesEvolvingCall, Clone: cloneTypesEvolvingCall, Serve: serveTypesEvolvingCall,
+			Service: "com.ferry.interop.Types", Name: "twins", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Twins;", Return: "Lcom/ferry/interop/Twins;", Index: 47,
+			Params: []string{"sample", "v"},
+			New:    newTypesTwinsCall, Free: freeTypesTwinsCall, Clone: cloneTypesTwinsCall, Serve: serveTypesTwinsCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "everything", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Everything;", Return: "Lcom/ferry/interop/Everything;", Index: 48,
-			New: newTypesEverythingCall, Free: freeTypesEverythingCall, Clone: cloneTypesEverythingCall, Serve: serveTypesEverythingCall,
+			Service: "com.ferry.interop.Types", Name: "evolving", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Evolving;", Return: "Lcom/ferry/interop/Evolving;", Index: 48,
+			Params: []string{"sample", "v"},
+			New:    newTypesEvolvingCall, Free: freeTypesEvolvingCall, Clone: cloneTypesEvolvingCall, Serve: serveTypesEvolvingCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "floatField", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Floating;", Return: "Lcom/ferry/interop/Floating;", Index: 49,
-			New: newTypesFloatFieldCall, Free: freeTypesFloatFieldCall, Clone: cloneTypesFloatFieldCall, Serve: serveTypesFloatFieldCall,
+			Service: "com.ferry.interop.Types", Name: "everything", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Everything;", Return: "Lcom/ferry/interop/Everything;", Index: 49,
+			Params: []string{"sample", "v"},
+			New:    newTypesEverythingCall, Free: freeTypesEverythingCall, Clone: cloneTypesEverythingCall, Serve: serveTypesEverythingCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "color", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Color;", Return: "Lcom/ferry/interop/Color;", Index: 50,
-			New: newTypesColorCall, Free: freeTypesColorCall, Clone: cloneTypesColorCall, Serve: serveTypesColorCall,
+			Service: "com.ferry.interop.Types", Name: "floatField", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Floating;", Return: "Lcom/ferry/interop/Floating;", Index: 50,
+			Params: []string{"sample", "v"},
+			New:    newTypesFloatFieldCall, Free: freeTypesFloatFieldCall, Clone: cloneTypesFloatFieldCall, Serve: serveTypesFloatFieldCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "date", Descriptor: "Ljava/lang/String;Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 51,
-			New: newTypesDateCall, Free: freeTypesDateCall, Clone: cloneTypesDateCall, Serve: serveTypesDateCall,
+			Service: "com.ferry.interop.Types", Name: "color", Descriptor: "Ljava/lang/String;Lcom/ferry/interop/Color;", Return: "Lcom/ferry/interop/Color;", Index: 51,
+			Params: []string{"sample", "v"},
+			New:    newTypesColorCall, Free: freeTypesColorCall, Clone: cloneTypesColorCall, Serve: serveTypesColorCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localDate", Descriptor: "Ljava/lang/String;Ljava/time/LocalDate;", Return: "Ljava/time/LocalDate;", Index: 52,
-			New: newTypesLocalDateCall, Free: freeTypesLocalDateCall, Clone: cloneTypesLocalDateCall, Serve: serveTypesLocalDateCall,
+			Service: "com.ferry.interop.Types", Name: "date", Descriptor: "Ljava/lang/String;Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 52,
+			Params: []string{"sample", "v"},
+			New:    newTypesDateCall, Free: freeTypesDateCall, Clone: cloneTypesDateCall, Serve: serveTypesDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalTime;", Return: "Ljava/time/LocalTime;", Index: 53,
-			New: newTypesLocalTimeCall, Free: freeTypesLocalTimeCall, Clone: cloneTypesLocalTimeCall, Serve: serveTypesLocalTimeCall,
+			Service: "com.ferry.interop.Types", Name: "localDate", Descriptor: "Ljava/lang/String;Ljava/time/LocalDate;", Return: "Ljava/time/LocalDate;", Index: 53,
+			Params: []string{"sample", "v"},
+			New:    newTypesLocalDateCall, Free: freeTypesLocalDateCall, Clone: cloneTypesLocalDateCall, Serve: serveTypesLocalDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "localDateTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalDateTime;", Return: "Ljava/time/LocalDateTime;", Index: 54,
-			New: newTypesLocalDateTimeCall, Free: freeTypesLocalDateTimeCall, Clone: cloneTypesLocalDateTimeCall, Serve: serveTypesLocalDateTimeCall,
+			Service: "com.ferry.interop.Types", Name: "localTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalTime;", Return: "Ljava/time/LocalTime;", Index: 54,
+			Params: []string{"sample", "v"},
+			New:    newTypesLocalTimeCall, Free: freeTypesLocalTimeCall, Clone: cloneTypesLocalTimeCall, Serve: serveTypesLocalTimeCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "instant", Descriptor: "Ljava/lang/String;Ljava/time/Instant;", Return: "Ljava/time/Instant;", Index: 55,
-			New: newTypesInstantCall, Free: freeTypesInstantCall, Clone: cloneTypesInstantCall, Serve: serveTypesInstantCall,
+			Service: "com.ferry.interop.Types", Name: "localDateTime", Descriptor: "Ljava/lang/String;Ljava/time/LocalDateTime;", Return: "Ljava/time/LocalDateTime;", Index: 55,
+			Params: []string{"sample", "v"},
+			New:    newTypesLocalDateTimeCall, Free: freeTypesLocalDateTimeCall, Clone: cloneTypesLocalDateTimeCall, Serve: serveTypesLocalDateTimeCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "duration", Descriptor: "Ljava/lang/String;Ljava/time/Duration;", Return: "Ljava/time/Duration;", Index: 56,
-			New: newTypesDurationCall, Free: freeTypesDurationCall, Clone: cloneTypesDurationCall, Serve: serveTypesDurationCall,
+			Service: "com.ferry.interop.Types", Name: "instant", Descriptor: "Ljava/lang/String;Ljava/time/Instant;", Return: "Ljava/time/Instant;", Index: 56,
+			Params: []string{"sample", "v"},
+			New:    newTypesInstantCall, Free: freeTypesInstantCall, Clone: cloneTypesInstantCall, Serve: serveTypesInstantCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "decimal", Descriptor: "Ljava/lang/String;Ljava/math/BigDecimal;", Return: "Ljava/math/BigDecimal;", Index: 57,
-			New: newTypesDecimalCall, Free: freeTypesDecimalCall, Clone: cloneTypesDecimalCall, Serve: serveTypesDecimalCall,
+			Service: "com.ferry.interop.Types", Name: "duration", Descriptor: "Ljava/lang/String;Ljava/time/Duration;", Return: "Ljava/time/Duration;", Index: 57,
+			Params: []string{"sample", "v"},
+			New:    newTypesDurationCall, Free: freeTypesDurationCall, Clone: cloneTypesDurationCall, Serve: serveTypesDurationCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "bigInteger", Descriptor: "Ljava/lang/String;Ljava/math/BigInteger;", Return: "Ljava/math/BigInteger;", Index: 58,
-			New: newTypesBigIntegerCall, Free: freeTypesBigIntegerCall, Clone: cloneTypesBigIntegerCall, Serve: serveTypesBigIntegerCall,
+			Service: "com.ferry.interop.Types", Name: "decimal", Descriptor: "Ljava/lang/String;Ljava/math/BigDecimal;", Return: "Ljava/math/BigDecimal;", Index: 58,
+			Params: []string{"sample", "v"},
+			New:    newTypesDecimalCall, Free: freeTypesDecimalCall, Clone: cloneTypesDecimalCall, Serve: serveTypesDecimalCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "uuid", Descriptor: "Ljava/lang/String;Ljava/util/UUID;", Return: "Ljava/util/UUID;", Index: 59,
-			New: newTypesUUIDCall, Free: freeTypesUUIDCall, Clone: cloneTypesUUIDCall, Serve: serveTypesUUIDCall,
+			Service: "com.ferry.interop.Types", Name: "bigInteger", Descriptor: "Ljava/lang/String;Ljava/math/BigInteger;", Return: "Ljava/math/BigInteger;", Index: 59,
+			Params: []string{"sample", "v"},
+			New:    newTypesBigIntegerCall, Free: freeTypesBigIntegerCall, Clone: cloneTypesBigIntegerCall, Serve: serveTypesBigIntegerCall,
 		},
 		{
-			Service: "com.ferry.interop.Types", Name: "object", Descriptor: "Ljava/lang/String;Ljava/lang/Object;", Return: "Ljava/lang/Object;", Index: 60,
-			New: newTypesObjectCall, Free: freeTypesObjectCall, Clone: cloneTypesObjectCall, Serve: serveTypesObjectCall,
+			Service: "com.ferry.interop.Types", Name: "uuid", Descriptor: "Ljava/lang/String;Ljava/util/UUID;", Return: "Ljava/util/UUID;", Index: 60,
+			Params: []string{"sample", "v"},
+			New:    newTypesUUIDCall, Free: freeTypesUUIDCall, Clone: cloneTypesUUIDCall, Serve: serveTypesUUIDCall,
+		},
+		{
+			Service: "com.ferry.interop.Types", Name: "object", Descriptor: "Ljava/lang/String;Ljava/lang/Object;", Return: "Ljava/lang/Object;", Index: 61,
+			Params: []string{"sample", "v"},
+			New:    newTypesObjectCall, Free: freeTypesObjectCall, Clone: cloneTypesObjectCall, Serve: serveTypesObjectCall,
 		},
 	}
 	list := make([]*protocol.Method, len(typesMethods))
@@ -4001,6 +4079,144 @@ func (a *typesBooleansReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// typesCharsCall is one call of Chars with all that belongs to it.
+type typesCharsCall struct {
+	protocol.Invocation
+	args  typesCharsArgs
+	reply typesCharsReply
+}
+
+var typesCharsCalls sync.Pool
+
+func takeTypesCharsCall() *typesCharsCall {
+	k, ok := typesCharsCalls.Get().(*typesCharsCall)
+	if !ok {
+		k = new(typesCharsCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &typesMethods[19], &k.args, &k.reply
+	return k
+}
+
+func (k *typesCharsCall) free() {
+	*k = typesCharsCall{}
+	typesCharsCalls.Put(k)
+}
+
+func newTypesCharsCall() *protocol.Invocation { return &takeTypesCharsCall().Invocation }
+
+func freeTypesCharsCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*typesCharsArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneTypesCharsCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*typesCharsArgs)
+	if !ok {
+		return row
+	}
+	b := &typesCharsArgs{A0: a.A0, A1: a.A1}
+	return b
+}
+
+func serveTypesCharsCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Types)
+	if !ok {
+		return errTypesCall
+	}
+	a, ok := c.Args.(*typesCharsArgs)
+	if !ok {
+		return errTypesCall
+	}
+	r, ok := c.Reply.(*typesCharsReply)
+	if !ok {
+		return errTypesCall
+	}
+	reply, err := x.Chars(ctx, a.A0, a.A1)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type typesCharsArgs struct {
+	A0   string
+	A1   string
+	call *typesCharsCall
+}
+
+func (a *typesCharsArgs) Len() int { return 2 }
+
+func (a *typesCharsArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	case 1:
+		return &a.A1
+	}
+	return nil
+}
+
+func (a *typesCharsArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	w.String(a.A1)
+	return nil
+}
+
+func (a *typesCharsArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	a.A1 = r.String()
+	return r.Err()
+}
+
+func (a *typesCharsArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	w.String(a.A1)
+	return nil
+}
+
+func (a *typesCharsArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	a.A1 = r.String()
+	return r.Err()
+}
+
+type typesCharsReply struct {
+	R0 string
+}
+
+func (a *typesCharsReply) Len() int { return 1 }
+
+func (a *typesCharsReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *typesCharsReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *typesCharsReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *typesCharsReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *typesCharsReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
 // typesShortsCall is one call of Shorts with all that belongs to it.
 type typesShortsCall struct {
 	protocol.Invocation
@@ -4016,7 +4232,7 @@ func takeTypesShortsCall() *typesShortsCall {
 		k = new(typesShortsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[19], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[20], &k.args, &k.reply
 	return k
 }
 
@@ -4203,7 +4419,7 @@ func takeTypesIntsCall() *typesIntsCall {
 		k = new(typesIntsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[20], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[21], &k.args, &k.reply
 	return k
 }
 
@@ -4390,7 +4606,7 @@ func takeTypesLongsCall() *typesLongsCall {
 		k = new(typesLongsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[21], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[22], &k.args, &k.reply
 	return k
 }
 
@@ -4577,7 +4793,7 @@ func takeTypesFloatsCall() *typesFloatsCall {
 		k = new(typesFloatsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[22], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[23], &k.args, &k.reply
 	return k
 }
 
@@ -4764,7 +4980,7 @@ func takeTypesDoublesCall() *typesDoublesCall {
 		k = new(typesDoublesCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[23], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[24], &k.args, &k.reply
 	return k
 }
 
@@ -4951,7 +5167,7 @@ func takeTypesStringsCall() *typesStringsCall {
 		k = new(typesStringsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[24], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[25], &k.args, &k.reply
 	return k
 }
 
@@ -5130,7 +5346,7 @@ func takeTypesObjectsCall() *typesObjectsCall {
 		k = new(typesObjectsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[25], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[26], &k.args, &k.reply
 	return k
 }
 
@@ -5325,7 +5541,7 @@ func takeTypesPeopleCall() *typesPeopleCall {
 		k = new(typesPeopleCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[26], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[27], &k.args, &k.reply
 	return k
 }
 
@@ -5538,7 +5754,7 @@ func takeTypesGridCall() *typesGridCall {
 		k = new(typesGridCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[27], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[28], &k.args, &k.reply
 	return k
 }
 
@@ -5771,7 +5987,7 @@ func takeTypesListCall() *typesListCall {
 		k = new(typesListCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[28], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[29], &k.args, &k.reply
 	return k
 }
 
@@ -5936,7 +6152,7 @@ func takeTypesListOfLongsCall() *typesListOfLongsCall {
 		k = new(typesListOfLongsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[29], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[30], &k.args, &k.reply
 	return k
 }
 
@@ -6123,7 +6339,7 @@ func takeTypesListOfPeopleCall() *typesListOfPeopleCall {
 		k = new(typesListOfPeopleCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[30], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[31], &k.args, &k.reply
 	return k
 }
 
@@ -6336,7 +6552,7 @@ func takeTypesListOfAnythingCall() *typesListOfAnythingCall {
 		k = new(typesListOfAnythingCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[31], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[32], &k.args, &k.reply
 	return k
 }
 
@@ -6533,7 +6749,7 @@ func takeTypesNestedCall() *typesNestedCall {
 		k = new(typesNestedCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[32], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[33], &k.args, &k.reply
 	return k
 }
 
@@ -6744,7 +6960,7 @@ func takeTypesListOfDatesCall() *typesListOfDatesCall {
 		k = new(typesListOfDatesCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[33], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[34], &k.args, &k.reply
 	return k
 }
 
@@ -6931,7 +7147,7 @@ func takeTypesListOfDecimalsCall() *typesListOfDecimalsCall {
 		k = new(typesListOfDecimalsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[34], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[35], &k.args, &k.reply
 	return k
 }
 
@@ -7124,7 +7340,7 @@ func takeTypesListOfColorsCall() *typesListOfColorsCall {
 		k = new(typesListOfColorsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[35], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[36], &k.args, &k.reply
 	return k
 }
 
@@ -7311,7 +7527,7 @@ func takeTypesCollectionCall() *typesCollectionCall {
 		k = new(typesCollectionCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[36], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[37], &k.args, &k.reply
 	return k
 }
 
@@ -7498,7 +7714,7 @@ func takeTypesSetCall() *typesSetCall {
 		k = new(typesSetCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[37], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[38], &k.args, &k.reply
 	return k
 }
 
@@ -7663,7 +7879,7 @@ func takeTypesMapCall() *typesMapCall {
 		k = new(typesMapCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[38], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[39], &k.args, &k.reply
 	return k
 }
 
@@ -7868,7 +8084,7 @@ func takeTypesMapOfPeopleCall() *typesMapOfPeopleCall {
 		k = new(typesMapOfPeopleCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[39], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[40], &k.args, &k.reply
 	return k
 }
 
@@ -8101,7 +8317,7 @@ func takeTypesDeepMapCall() *typesDeepMapCall {
 		k = new(typesDeepMapCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[40], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[41], &k.args, &k.reply
 	return k
 }
 
@@ -8418,7 +8634,7 @@ func takeTypesMapByColorCall() *typesMapByColorCall {
 		k = new(typesMapByColorCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[41], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[42], &k.args, &k.reply
 	return k
 }
 
@@ -8625,7 +8841,7 @@ func takeTypesMapOfAnythingCall() *typesMapOfAnythingCall {
 		k = new(typesMapOfAnythingCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[42], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[43], &k.args, &k.reply
 	return k
 }
 
@@ -8774,7 +8990,7 @@ func takeTypesPersonCall() *typesPersonCall {
 		k = new(typesPersonCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[43], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[44], &k.args, &k.reply
 	return k
 }
 
@@ -8941,7 +9157,7 @@ func takeTypesManagerCall() *typesManagerCall {
 		k = new(typesManagerCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[44], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[45], &k.args, &k.reply
 	return k
 }
 
@@ -9108,7 +9324,7 @@ func takeTypesNodeCall() *typesNodeCall {
 		k = new(typesNodeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[45], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[46], &k.args, &k.reply
 	return k
 }
 
@@ -9275,7 +9491,7 @@ func takeTypesTwinsCall() *typesTwinsCall {
 		k = new(typesTwinsCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[46], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[47], &k.args, &k.reply
 	return k
 }
 
@@ -9442,7 +9658,7 @@ func takeTypesEvolvingCall() *typesEvolvingCall {
 		k = new(typesEvolvingCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[47], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[48], &k.args, &k.reply
 	return k
 }
 
@@ -9609,7 +9825,7 @@ func takeTypesEverythingCall() *typesEverythingCall {
 		k = new(typesEverythingCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[48], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[49], &k.args, &k.reply
 	return k
 }
 
@@ -9776,7 +9992,7 @@ func takeTypesFloatFieldCall() *typesFloatFieldCall {
 		k = new(typesFloatFieldCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[49], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[50], &k.args, &k.reply
 	return k
 }
 
@@ -9943,7 +10159,7 @@ func takeTypesColorCall() *typesColorCall {
 		k = new(typesColorCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[50], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[51], &k.args, &k.reply
 	return k
 }
 
@@ -10081,7 +10297,7 @@ func takeTypesDateCall() *typesDateCall {
 		k = new(typesDateCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[51], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[52], &k.args, &k.reply
 	return k
 }
 
@@ -10219,7 +10435,7 @@ func takeTypesLocalDateCall() *typesLocalDateCall {
 		k = new(typesLocalDateCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[52], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[53], &k.args, &k.reply
 	return k
 }
 
@@ -10365,7 +10581,7 @@ func takeTypesLocalTimeCall() *typesLocalTimeCall {
 		k = new(typesLocalTimeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[53], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[54], &k.args, &k.reply
 	return k
 }
 
@@ -10511,7 +10727,7 @@ func takeTypesLocalDateTimeCall() *typesLocalDateTimeCall {
 		k = new(typesLocalDateTimeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[54], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[55], &k.args, &k.reply
 	return k
 }
 
@@ -10659,7 +10875,7 @@ func takeTypesInstantCall() *typesInstantCall {
 		k = new(typesInstantCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[55], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[56], &k.args, &k.reply
 	return k
 }
 
@@ -10797,7 +11013,7 @@ func takeTypesDurationCall() *typesDurationCall {
 		k = new(typesDurationCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[56], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[57], &k.args, &k.reply
 	return k
 }
 
@@ -10935,7 +11151,7 @@ func takeTypesDecimalCall() *typesDecimalCall {
 		k = new(typesDecimalCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[57], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[58], &k.args, &k.reply
 	return k
 }
 
@@ -11077,7 +11293,7 @@ func takeTypesBigIntegerCall() *typesBigIntegerCall {
 		k = new(typesBigIntegerCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[58], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[59], &k.args, &k.reply
 	return k
 }
 
@@ -11224,7 +11440,7 @@ func takeTypesUUIDCall() *typesUUIDCall {
 		k = new(typesUUIDCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[59], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[60], &k.args, &k.reply
 	return k
 }
 
@@ -11371,7 +11587,7 @@ func takeTypesObjectCall() *typesObjectCall {
 		k = new(typesObjectCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &typesMethods[60], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &typesMethods[61], &k.args, &k.reply
 	return k
 }
 

@@ -138,6 +138,13 @@ final class CallCells {
             Throwable e = thrown(Exception.class, () -> refs.generic(Calls.class.getName(), null, null).$invoke("nowhere", new String[0], new Object[0]));
             want(true, Consumer.describe(e).contains("nowhere"));
         });
+        if (!refs.setup().get("direct", "").isEmpty()) {
+            cell("calls/unknown service", () -> {
+                long began = System.nanoTime();
+                thrown(RpcException.class, () -> refs.nowhere().$invoke("x", new String[0], new Object[0]));
+                want(true, System.nanoTime() - began < 15_000_000_000L);
+            });
+        }
     }
 
     private void generic() {

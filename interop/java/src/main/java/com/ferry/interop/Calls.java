@@ -48,6 +48,9 @@ public interface Calls {
 
     CompletableFuture<String> later(String name);
 
+    /** Who answers; the key is for balancers that look at it. */
+    String whoFor(String key);
+
     /** Who answers: the name of the provider's process. */
     String who();
 }

@@ -146,4 +146,9 @@ final class CallsImpl implements Calls {
     public String who() {
         return who;
     }
+
+    @Override
+    public String whoFor(String key) {
+        return who;
+    }
 }

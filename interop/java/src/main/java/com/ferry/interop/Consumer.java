@@ -21,6 +21,10 @@ import java.util.function.Supplier;
  * who            WHO application            one call
  * loop           starts calling without a pause
  * await NAME     waits until the loop has reached that provider
+ * rule KEY TEXT  publishes a rule, which is in base64; without TEXT it is taken away
+ * tagged TAG     SPREAD providers   of calls with that tag
+ * spread         SPREAD providers   of fifty calls
+ * picks N        PICKS provider,...  of N keys, by consistent hash
  * stop           LOOP calls failures providers last-failure
  * </pre>
  *
@@ -53,6 +57,22 @@ public final class Consumer {
                 case "loop":
                     loop = new Loop(refs.calls());
                     loop.start();
+                    Setup.say("DONE");
+                    break;
+                case "rule":
+                    Rules.publish(refs.setup(), words[1], words.length > 2 ? words[2] : null);
+                    Setup.say("DONE");
+                    break;
+                case "tagged":
+                    Rules.tagged(refs.calls(), words[1]);
+                    Setup.say("DONE");
+                    break;
+                case "spread":
+                    Rules.spread(refs.calls());
+                    Setup.say("DONE");
+                    break;
+                case "picks":
+                    Rules.picks(refs.hashed(), Integer.parseInt(words[1]));
                     Setup.say("DONE");
                     break;
                 case "await":

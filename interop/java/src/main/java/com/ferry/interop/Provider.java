@@ -16,25 +16,29 @@ import org.apache.dubbo.config.ServiceConfig;
 /**
  * Serves Types and Calls until its standard input ends, then shuts down as Dubbo does when it is told to stop.
  *
- * <p>Words: registry=zookeeper://host:port, port=n, application=name.
+ * <p>Words: registry=zookeeper://host:port, port=n, application=name,
+ * who=name (what who answers, else the application), tag=name, telnet=commands.
  */
 public final class Provider {
     private final ApplicationConfig application;
     private final RegistryConfig registry;
     private final ProtocolConfig protocol;
+    private final String tag;
 
     private Provider(Setup setup) {
         application = setup.application();
         registry = setup.registry();
         protocol = new ProtocolConfig("dubbo", Integer.parseInt(setup.get("port", "20880")));
         protocol.setThreads(50);
+        protocol.setTelnet(setup.get("telnet", null));
+        tag = setup.get("tag", null);
         setup.whole(application, registry, protocol);
     }
 
     public static void main(String[] args) throws Exception {
         Setup setup = new Setup(args);
         Provider p = new Provider(setup);
-        String who = setup.get("application", "java");
+        String who = setup.get("who", setup.get("application", "java"));
         p.export(Types.class, types(), null, null);
         p.export(Calls.class, new CallsImpl(who, "none"), null, null);
         p.export(Calls.class, new CallsImpl(who, "g1/1.0.0"), "g1", "1.0.0");
@@ -56,6 +60,7 @@ public final class Provider {
         s.setRef(impl);
         s.setGroup(group);
         s.setVersion(version);
+        s.setTag(tag);
         if (api == Calls.class) {
             MethodConfig nap = new MethodConfig();
             nap.setName("nap");

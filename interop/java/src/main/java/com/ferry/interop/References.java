@@ -1,6 +1,8 @@
 package com.ferry.interop;
 
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
 import org.apache.dubbo.config.ApplicationConfig;
 import org.apache.dubbo.config.MethodConfig;
 import org.apache.dubbo.config.ReferenceConfig;
@@ -14,12 +16,17 @@ final class References {
     private final RegistryConfig registry;
     private Types types;
     private Calls calls;
+    private Calls hashed;
 
     References(Setup setup) {
         this.setup = setup;
         application = setup.application();
         registry = setup.registry();
         setup.whole(application, registry, null);
+    }
+
+    Setup setup() {
+        return setup;
     }
 
     private <T> ReferenceConfig<T> reference(Class<T> api, String path, String group, String version) {
@@ -35,6 +42,9 @@ final class References {
         r.setTimeout(20000);
         r.setRetries(0);
         r.setCheck(false);
+        if (!setup.get("serialization", "").isEmpty()) {
+            r.setParameters(new HashMap<>(Collections.singletonMap("serialization", setup.get("serialization", ""))));
+        }
         return r;
     }
 
@@ -68,6 +78,24 @@ final class References {
         sleep.setName("sleep");
         sleep.setTimeout(1000);
         r.setMethods(Arrays.asList(oneWay, sleep));
+        return r.get();
+    }
+
+    /** Calls balanced by a hash of the first argument. */
+    Calls hashed() {
+        if (hashed == null) {
+            ReferenceConfig<Calls> r = reference(Calls.class, Calls.class.getName(), null, null);
+            r.setLoadbalance("consistenthash");
+            hashed = r.get();
+        }
+        return hashed;
+    }
+
+    /** A service that the provider at the address direct does not have. */
+    GenericService nowhere() {
+        ReferenceConfig<GenericService> r = reference(GenericService.class, "com.ferry.interop.Nowhere", null, null);
+        r.setUrl("dubbo://" + setup.get("direct", "") + "/com.ferry.interop.Nowhere");
+        r.setGeneric("true");
         return r.get();
     }
 

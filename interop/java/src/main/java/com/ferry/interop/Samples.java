@@ -10,16 +10,21 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.LocalDateTime;
 import java.time.LocalTime;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Calendar;
 import java.util.Collections;
 import java.util.Date;
+import java.util.GregorianCalendar;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -143,6 +148,8 @@ final class Samples {
 
     private static void arrays() {
         add("booleans", "two", () -> new boolean[] {true, false});
+        add("chars", "three", () -> new char[] {'a', '中', 'z'});
+        add("chars", "empty", () -> new char[0]);
         add("shorts", "three", () -> new short[] {1, -2, 32767});
         add("ints", "empty", () -> new int[0]);
         add("ints", "null", () -> null);
@@ -170,6 +177,13 @@ final class Samples {
         add("listOfLongs", "small", () -> new ArrayList<>(Arrays.asList(1L, -8L, 300L, 1L << 40)));
         add("listOfPeople", "two and null", () -> new ArrayList<>(Arrays.asList(mia(), null, tom())));
         add("listOfAnything", "mixed", () -> new ArrayList<>(Arrays.asList("a", 1, 2L, 2.5, true, null, mia(), Color.RED, new Date(1700000000123L))));
+        add("listOfAnything", "each type", () -> {
+            Map<String, Object> m = new HashMap<>();
+            m.put("k", 1L);
+            return new ArrayList<>(Arrays.asList(false, "中😀", new byte[] {1, 2}, new BigDecimal("1.50"), BigInteger.valueOf(7),
+                UUID.fromString("01020304-0506-0708-090a-0b0c0d0e0f10"), LocalDate.of(2024, 2, 29), LocalTime.of(23, 59, 58, 7),
+                LocalDateTime.of(2026, 1, 2, 3, 4, 5, 6), new ArrayList<>(Arrays.asList("x", new ArrayList<>())), m, boss()));
+        });
         add("nested", "three", () -> new ArrayList<>(Arrays.asList(new ArrayList<>(Arrays.asList("a")), new ArrayList<>(), null)));
         add("listOfDates", "two", () -> new ArrayList<>(Arrays.asList(new Date(0), new Date(1700000000123L))));
         add("listOfDecimals", "two", () -> new ArrayList<>(Arrays.asList(new BigDecimal("1.50"), new BigDecimal("-0.001"))));
@@ -384,6 +398,20 @@ final class Samples {
             m.put("k", 1L);
             return m;
         });
+        Date moment = new Date(1700000000123L);
+        for (String name : new String[] {"instant", "zoned", "offset", "timestamp", "calendar"}) {
+            add("object", name, () -> moment);
+        }
+        sends("object", "instant", moment::toInstant);
+        sends("object", "zoned", () -> moment.toInstant().atZone(ZoneId.of("Asia/Shanghai")));
+        sends("object", "offset", () -> moment.toInstant().atOffset(ZoneOffset.ofHours(-3)));
+        sends("object", "timestamp", () -> new java.sql.Timestamp(moment.getTime()));
+        sends("object", "calendar", () -> {
+            Calendar c = new GregorianCalendar();
+            c.setTime(moment);
+            return c;
+        });
+        add("object", "locale", () -> Locale.CHINA);
         add("object", "unknown class", () -> {
             Map<String, Object> m = new HashMap<>();
             m.put("word", "w");

@@ -57,6 +57,8 @@ public interface Types {
 
     boolean[] booleans(String sample, boolean[] v);
 
+    char[] chars(String sample, char[] v);
+
     short[] shorts(String sample, short[] v);
 
     int[] ints(String sample, int[] v);
