@@ -3,6 +3,7 @@ package idempotent_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -145,6 +146,55 @@ func TestBeginWithoutAnAnswer(t *testing.T) {
 				require.Equal(t, "done", string(a.Result))
 			}
 			require.Equal(t, is.runs, runs)
+		})
+	}
+}
+
+// The store's clock jumps while a call runs. Ahead: its executor is taken for dead, and what it did is not told as an answer. Back: a
+// lease lasts the longer. Never are there two answers.
+func TestStoresClockJumps(t *testing.T) {
+	type outcome struct {
+		first, second error
+		answer        string // what everybody is told later; empty: that it is unknown
+		runs          int
+	}
+	for name, is := range map[string]struct {
+		by     time.Duration
+		policy idempotent.Policy
+		want   outcome
+	}{
+		"ahead, at most once": {2 * time.Minute, idempotent.AtMostOnce, outcome{idempotent.ErrOutcomeUnknown, idempotent.ErrOutcomeUnknown, "", 1}},
+		"ahead, repeatable":   {2 * time.Minute, idempotent.ReExecutable, outcome{idempotent.ErrOutcomeUnknown, nil, "run 2", 2}},
+		"back":                {-time.Hour, idempotent.AtMostOnce, outcome{nil, idempotent.ErrInProgress, "run 1", 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, jump := idempotent.NewMemory(0), time.Duration(0)
+			store.At(func() time.Time { return time.Now().Add(jump) })
+			runs, key := 0, idempotent.Key{Text: "k"}
+			do := func(ctx context.Context, meanwhile func()) (string, error) {
+				x := &idempotent.Executor{Store: store, Policy: is.policy, Lease: time.Minute}
+				a, err := x.Do(ctx, idempotent.Call{Key: key, Run: func(context.Context) idempotent.Ran {
+					runs++
+					result := fmt.Sprint("run ", runs)
+					meanwhile()
+					return idempotent.Ran{Result: []byte(result)}
+				}})
+				return string(a.Result), err
+			}
+			_, first := do(t.Context(), func() {
+				jump = is.by
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				_, second := do(ctx, func() {})
+				require.ErrorIs(t, second, is.want.second)
+			})
+			require.ErrorIs(t, first, is.want.first)
+			for range 2 {
+				answer, err := do(t.Context(), func() {})
+				require.Equal(t, is.want.answer, answer)
+				require.Equal(t, is.want.answer == "", errors.Is(err, idempotent.ErrOutcomeUnknown), "%v", err)
+			}
+			require.Equal(t, is.want.runs, runs)
 		})
 	}
 }
