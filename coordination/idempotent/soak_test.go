@@ -260,6 +260,26 @@ func TestSoakReal(t *testing.T) {
 	s.holds(t, idempotent.AtMostOnce)
 }
 
+// TestSoakEnsemble does it with three servers, whose leader is killed again and again.
+func TestSoakEnsemble(t *testing.T) {
+	t.Parallel()
+	e := zktest.StartEnsemble(t, zktest.Options{})
+	s := &soak{views: zkViews(3, idempotent.AtMostOnce, func(int) string { return e.Addr() })}
+	kills := 0
+	s.run(t, 6*time.Second, func(ctx context.Context) {
+		for range 4 {
+			die(ctx, s.views)
+		}
+		leader := e.Leader(t)
+		leader.Kill(t)
+		kills++
+		pause(ctx, rand.N(time.Second))
+		leader.Start(t, true)
+	})
+	require.Positive(t, kills)
+	s.holds(t, idempotent.AtMostOnce)
+}
+
 // TestSoakSeesTheMissingRecord: providers that keep their records for themselves run calls twice, and the check says so.
 func TestSoakSeesTheMissingRecord(t *testing.T) {
 	t.Parallel()
