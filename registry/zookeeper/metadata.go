@@ -43,6 +43,7 @@ type offer struct {
 	Params   map[string]string `json:"params"`
 
 	entry *url.URL // its template
+	ports []int    // of all services of the description in this protocol
 }
 
 // private are the parameters of a provider that are its process's alone: they do not belong into what instances share.
@@ -111,6 +112,15 @@ func (d *description) check() error {
 			return err
 		}
 	}
+	ports := map[string][]int{}
+	for _, o := range d.Services {
+		if !slices.Contains(ports[o.Protocol], o.Port) {
+			ports[o.Protocol] = append(ports[o.Protocol], o.Port)
+		}
+	}
+	for _, o := range d.Services {
+		o.ports = ports[o.Protocol]
+	}
 	return nil
 }
 
@@ -136,13 +146,17 @@ func (o *offer) template(app string) (*url.URL, error) {
 	return u, nil
 }
 
-// at is a template filled in by an instance.
+// at is a template filled in by an instance. The port of the service goes before the one that the instance names for the
+// protocol, since there may be several. But the ports are no part of dubbo-go's revisions: where no service is at the
+// instance's port, another instance of the same revision has written the description.
 func (o *offer) at(i *member) *url.URL {
 	port := i.Port
-	if o.Port > 0 {
+	end, known := i.endpoints[o.Protocol]
+	switch {
+	case o.Port > 0 && (!known || slices.Contains(o.ports, end)):
 		port = o.Port
-	} else if p, ok := i.endpoints[o.Protocol]; ok {
-		port = p
+	case known:
+		port = end
 	}
 	u := o.entry.WithAddress(net.JoinHostPort(i.Address, strconv.Itoa(port)))
 	if t := i.Payload.Metadata["timestamp"]; t != "" && u.Param("timestamp") == "" {

@@ -51,6 +51,27 @@ func javaURL(app, name string, port int) *url.URL {
 		"methods=x&release=3.3.6&service-name-mapping=true&side=provider&timeout=700&timestamp=1700000000000", port, name, app, name))
 }
 
+// TestInstancesShareARevision: dubbo-go's revisions do not tell ports apart, so that two processes at different ports of a
+// machine have one description, with the port of whoever wrote it.
+func TestInstancesShareARevision(t *testing.T) {
+	d, err := parseDescription([]byte(javaDescription("go-app", "r", "Shared", 1)))
+	require.NoError(t, err)
+	for _, port := range []int{1, 2} {
+		m, err := parseMember([]byte(javaMember("go-app", port, "r", "remote")))
+		require.NoError(t, err)
+		require.Equal(t, javaURL("go-app", "Shared", port).Address(), d.Services["com.example.Shared:dubbo"].at(m).Address())
+	}
+	// An application with two ports names one of them as its endpoint.
+	two := *d.Services["com.example.Shared:dubbo"]
+	two.Port = 7
+	d.Services["com.example.Other:dubbo"] = &two
+	require.NoError(t, d.check())
+	m, err := parseMember([]byte(javaMember("go-app", 1, "r", "remote")))
+	require.NoError(t, err)
+	require.Equal(t, "10.0.0.7:7", d.Services["com.example.Other:dubbo"].at(m).Address())
+	require.Equal(t, "10.0.0.7:1", d.Services["com.example.Shared:dubbo"].at(m).Address())
+}
+
 func TestFindsInstancesThatOthersWrite(t *testing.T) {
 	t.Parallel()
 	z := embedded(t)
