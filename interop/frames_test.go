@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,10 +32,11 @@ const headerLen = 16
 
 // frames collects what one Java version sends.
 type frames struct {
-	peer javaPeer
-	mu   sync.Mutex // guards the following
-	list []frame
-	asks map[string][2]string // method and sample by request id
+	peer   javaPeer
+	events bool       // are kept, too
+	mu     sync.Mutex // guards the following
+	list   []frame
+	asks   map[string][2]string // method and sample by request id
 }
 
 func newFrames(p javaPeer) *frames { return &frames{peer: p, asks: map[string][2]string{}} }
@@ -87,9 +89,18 @@ func (f *frames) pass(from, to net.Conn, kind string) {
 
 // record keeps a frame if it is of that kind and short enough to be read by people.
 func (f *frames) record(b []byte, kind string) {
-	const most = 2048
+	const most, mostOfCall = 2048, 8192 // which exceptions with their stack traces need
 	request, event := b[2]&0x80 != 0, b[2]&0x20 != 0
-	if event || len(b) > most {
+	if len(b) > mostOfCall || !f.events && (event || len(b) > most) {
+		return
+	}
+	if event { // of both sides, each shape once
+		one := frame{f.peer.name, "event", "", "", hex.EncodeToString(b)}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !slices.ContainsFunc(f.list, func(o frame) bool { return o.Kind == "event" && o.Hex[4:8] == one.Hex[4:8] }) {
+			f.list = append(f.list, one)
+		}
 		return
 	}
 	id := string(b[4:12])
