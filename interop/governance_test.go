@@ -64,6 +64,7 @@ func (x *fleetOf) govern() {
 			third = x.peer.start(x.t, "Provider", "port="+freePort(x.t), "registry="+x.registry, "application=java-app", "who=java-c", "tag=gray")
 		}}, "java-a", "java-b", "java-c")
 	third.stop()
+	control := x.moreOfJava(calls, writer, first, second)
 	x.hash(writer, c)
 	a.stop()
 	b.stop()
@@ -76,6 +77,7 @@ func (x *fleetOf) govern() {
 	export := func(who, host string, options ...ferry.Option) *ferry.Server {
 		return serve(x.t, x.registry+"?registry-type=interface", who, append(options, ferry.Param("host", host), ferry.Param("bind.ip", "127.0.0.1"), ferry.Param("application", "ferry-app"), ferry.Param("weight", "100"))...)
 	}
+	var tagged *ferry.Server
 	one, two := export("ferry-a", "127.0.0.1"), export("ferry-b", "127.0.0.2")
 	writer = x.peer.start(x.t, "Consumer", "registry="+x.registry, "application=java-consumer", "whole=true")
 	said := func(command string) func() string {
@@ -84,7 +86,9 @@ func (x *fleetOf) govern() {
 	// Java takes loopback addresses for ones of IPv6 when it matches tags by address, but not by network, and it connects to
 	// 127.0.0.1 whichever of them it is told.
 	x.steer(writer, steered{toFerry, said("spread"), said("tagged gray"), one.URLs()[0].Address(), two.URLs()[0].Address(), "127.0.0.2/32", "ferry-app",
-		func() { export("ferry-c", "127.0.0.1", ferry.Param("dubbo.tag", "gray")) }}, "ferry-a", "ferry-b", "ferry-c")
+		func() { tagged = export("ferry-c", "127.0.0.1", ferry.Param("dubbo.tag", "gray")) }}, "ferry-a", "ferry-b", "ferry-c")
+	closeServer(x.t, tagged)
+	x.moreOfFerry(writer, control, one.URLs()[0].Address(), two.URLs()[0].Address())
 	writer.stop()
 	closeServer(x.t, one)
 	closeServer(x.t, two)

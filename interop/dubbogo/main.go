@@ -1,7 +1,7 @@
 // Command dubbogo is the dubbo-go side of the interoperability matrix: a provider and a consumer of com.ferry.interop.Gopher
 // that behave like the Java programs of interop/java.
 //
-//	dubbogo provider port=n registry=host:port application=name
+//	dubbogo provider port=n registry=host:port application=name [who=name]
 //	dubbogo consumer registry=host:port        reads commands: gopher, who, loop, await NAME, stop
 package main
 

@@ -89,6 +89,10 @@ func provide(words map[string]string) error {
 		return err
 	}
 	const loopback = "127.0.0.1"
+	who := words["who"]
+	if who == "" {
+		who = words["application"]
+	}
 	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
 	s, err := server.NewServer(server.SetServerApplication(app),
 		server.WithServerProtocol(protocol.WithDubbo(), protocol.WithIp(loopback), protocol.WithPort(port)),
@@ -102,7 +106,7 @@ func provide(words map[string]string) error {
 		"EchoCitizen", "EchoCitizens", "EchoDate", "Fail", "Sleep", "Attachment", "Who"} {
 		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
 	}
-	if err := s.Register(&Gopher{words["application"]}, info, server.WithInterface(service), server.WithSerialization(constant.Hessian2Serialization)); err != nil {
+	if err := s.Register(&Gopher{who}, info, server.WithInterface(service), server.WithSerialization(constant.Hessian2Serialization)); err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
