@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,11 +55,13 @@ func (x *gophers) provider(name string, words ...string) *program {
 	return x.start("provider", append(words, "port="+freePort(x.t), "application="+name)...)
 }
 
-func (x *gophers) serve(who string) *ferry.Server { return x.serveAt(x.registry, who) }
+func (x *gophers) serve(who string, options ...ferry.Option) *ferry.Server {
+	return x.serveAt(x.registry, who, options...)
+}
 
-func (x *gophers) serveAt(registry, who string) *ferry.Server {
+func (x *gophers) serveAt(registry, who string, options ...ferry.Option) *ferry.Server {
 	x.t.Helper()
-	s := ferry.NewServer(registry, ferry.Param("host", "127.0.0.1"), ferry.Param("application", who))
+	s := ferry.NewServer(registry, append([]ferry.Option{ferry.Param("host", "127.0.0.1"), ferry.Param("application", who)}, options...)...)
 	require.NoError(x.t, fleet.PublishGopher(s, who))
 	x.t.Cleanup(func() { closeServer(x.t, s) })
 	return s
@@ -68,6 +71,7 @@ func (x *gophers) serveAt(registry, who string) *ferry.Server {
 func (x *gophers) fromFerry() {
 	t := x.t
 	c := client(t, x.registry)
+	require.NoError(t, fleet.RegisterGopherTypes(c.Types()))
 	g, err := fleet.ReferGopher(c, slices.Concat([]ferry.Option{ferry.Check(false)}, ferry.Method("sleep", ferry.Timeout(500*time.Millisecond)))...)
 	require.NoError(t, err)
 	a := x.provider("go-a")
@@ -91,7 +95,50 @@ func (x *gophers) fromFerry() {
 	control := x.start("consumer", "application=go-control")
 	controls.Store(gopher.line, control.tell("gopher"))
 	control.stop()
+	x.formats()
 	b.stop()
+}
+
+// hessianAlone is a limitation that the bytes of the peer's own programs prove.
+const hessianAlone = "peer limitation: dubbo-go 3.3.0 has hessian2 alone on dubbo://: its consumer writes hessian2 whatever it is told, also between its own programs, and its provider hangs up on others"
+
+// formats asks dubbo-go for the other formats that its documentation knows. A provider of dubbo-go is up.
+func (x *gophers) formats() {
+	t := x.t
+	for _, format := range []string{"protobuf", "msgpack"} {
+		s := x.serve("ferry-"+format, ferry.Param("serialization", format))
+		consumer := x.start("consumer", "application=go-"+format, "serialization="+format)
+		// Only the refusal of what has nothing but this format names the one that was sent.
+		err := eventually(func() error {
+			if answer := strings.Join(consumer.tell("who"), " "); !strings.Contains(answer, "serialization 2 is not accepted here") {
+				return errors.New(answer)
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		closeServer(t, s)
+		// Its own provider, which takes the same, is content.
+		require.NoError(t, eventually(who(consumer, "go-b")))
+		note("serialization/"+format, gopher.name, toFerry, hessianAlone)
+		consumer.stop()
+
+		c := client(t, x.registry, ferry.Param("serialization", format), ferry.Timeout(2*time.Second))
+		g, err := fleet.ReferGopher(c)
+		require.NoError(t, err)
+		_, err = g.Who(t.Context())
+		x.limited("serialization/"+format, fromFerry, err)
+		require.NoError(t, c.Close())
+	}
+}
+
+// limited reports a cell of a format: dubbo-go's failure in it is known.
+func (x *gophers) limited(name, direction string, err error) {
+	if err != nil {
+		x.t.Logf("%s, %s: %v", name, direction, err)
+		note(name, gopher.name, direction, hessianAlone)
+		return
+	}
+	report(x.t, name, gopher.name, direction, nil)
 }
 
 // equal holds a reply to what it should be.
@@ -117,11 +164,28 @@ func (x *gophers) echoes(g fleet.Gopher) {
 	cell("echoCitizen", equal(ann)(g.EchoCitizen(ctx, ann)))
 	cell("echoCitizens", equal([]*fleet.Citizen{ann, ann})(g.EchoCitizens(ctx, []*fleet.Citizen{ann, ann}, 2)))
 	cell("echoDate", equal(born)(g.EchoDate(ctx, born)))
+	for name, v := range fleet.Anything() {
+		got, err := g.EchoAny(ctx, v, 1)
+		cell("any "+name, want(v, got, err))
+	}
+	cell("group and version", x.grouped(ctx))
 	_, err := g.Fail(ctx, "what went wrong")
 	cell("fail", fails(err, protocol.Application, "what went wrong"))
 	cell("attachment", equal("blau")(g.Attachment(ferry.WithAttachment(ctx, "colour", "blau"), "colour")))
 	_, err = g.Sleep(ctx, 3000)
 	cell("timeout", fails(err, protocol.Timeout, "500ms"))
+}
+
+// grouped asks the provider of a group and version.
+func (x *gophers) grouped(ctx context.Context) error {
+	c := client(x.t, x.registry)
+	defer c.Close()
+	g, err := fleet.ReferGopher(c, ferry.Param("group", "g1"), ferry.Param("version", "1.0.0"))
+	if err != nil {
+		return err
+	}
+	who, err := g.Who(ctx)
+	return want("go-a/g1", who, err)
 }
 
 // toFerry has dubbo-go as the consumer, once before Ferry and once after it.
@@ -152,15 +216,15 @@ func (x *gophers) applications() {
 	zk := zktest.Start(t, zktest.Options{})
 	x = &gophers{t: t, program: x.program, address: zk.Addr(), registry: "zookeeper://" + zk.Addr()}
 	only := x.registry + "?registry-type=service"
-	one := x.serveAt(only, "ferry-a")
+	app := ferry.Param("application", "ferry-app")
+	one := x.serveAt(only, "ferry-a", app)
 	consumer := x.start("consumer", "application=go-application", "by=application")
 	report(t, "discovery/by application, instances alone", gopher.name, toFerry, eventually(who(consumer, "ferry-a")))
 	consumer.tell("loop")
 	consumer.tell("await ferry-a")
-	two := x.serveAt(only, "ferry-b")
+	two := x.serveAt(only, "ferry-b", app)
 	consumer.tell("await ferry-b")
-	answer := consumer.tell("stop")
-	report(t, "discovery/by application, a second application", gopher.name, toFerry, looped(answer, "ferry-a", "ferry-b"))
+	report(t, "discovery/by application, a second instance", gopher.name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
 	consumer.stop()
 	closeServer(t, one)
 	closeServer(t, two)
@@ -170,7 +234,7 @@ func (x *gophers) applications() {
 // instances has dubbo-go as the provider.
 func (x *gophers) instances() {
 	t := x.t
-	a := x.provider("go-a", "by=application")
+	a := x.provider("go-app", "who=go-a", "by=application")
 	c := client(t, x.registry)
 	g, err := fleet.ReferGopher(c, ferry.Check(false))
 	require.NoError(t, err)
@@ -179,10 +243,15 @@ func (x *gophers) instances() {
 		return equal("go-a")(got, err)
 	}))
 	l := loop(g)
-	b := x.provider("go-b", "by=application")
-	require.NoError(t, eventually(l.reached("go-b")))
+	other := x.provider("go-other", "by=application")
+	require.NoError(t, eventually(l.reached("go-other")))
 	report(t, "discovery/by application, a second application", gopher.name, fromFerry, l.end())
+	l = loop(g)
+	b := x.provider("go-app", "who=go-b", "by=application")
+	err = eventually(l.reached("go-b"))
+	report(t, "discovery/by application, a second instance", gopher.name, fromFerry, errors.Join(err, l.end()))
 	require.NoError(t, c.Close())
-	a.stop()
-	b.stop()
+	for _, p := range []*program{a, b, other} {
+		p.stop()
+	}
 }

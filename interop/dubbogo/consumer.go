@@ -20,7 +20,7 @@ func consume(words map[string]string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := c.Dial(service, client.WithProtocolDubbo(), client.WithSerialization(constant.Hessian2Serialization), client.WithRetries(0))
+	conn, err := c.Dial(service, client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(0))
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,14 @@ func consume(words map[string]string) error {
 		say("DONE")
 	}
 	return nil
+}
+
+// format is the serialization that the words name.
+func format(words map[string]string) string {
+	if f := words["serialization"]; f != "" {
+		return f
+	}
+	return constant.Hessian2Serialization
 }
 
 type caller struct {

@@ -57,6 +57,9 @@ func (*Gopher) EchoCitizens(_ context.Context, v []interface{}, _ int32) ([]inte
 // EchoDate echoes.
 func (*Gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }
 
+// EchoAny echoes. The number is there for the reason that EchoCitizens says.
+func (*Gopher) EchoAny(_ context.Context, v interface{}, _ int32) (interface{}, error) { return v, nil }
+
 // Fail fails.
 func (*Gopher) Fail(_ context.Context, message string) (string, error) {
 	return "", errors.New(message)
@@ -103,10 +106,14 @@ func provide(words map[string]string) error {
 	// dubbo-go serves each method under its Java name too.
 	info := &common.ServiceInfo{InterfaceName: service}
 	for _, m := range []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
-		"EchoCitizen", "EchoCitizens", "EchoDate", "Fail", "Sleep", "Attachment", "Who"} {
+		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "Fail", "Sleep", "Attachment", "Who"} {
 		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
 	}
-	if err := s.Register(&Gopher{who}, info, server.WithInterface(service), server.WithSerialization(constant.Hessian2Serialization)); err != nil {
+	if err := s.Register(&Gopher{who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {
+		return err
+	}
+	if err := s.Register(&Gopher{who + "/g1"}, info, server.WithInterface(service), server.WithSerialization(format(words)),
+		server.WithGroup("g1"), server.WithVersion("1.0.0")); err != nil {
 		return err
 	}
 	failed := make(chan error, 1)

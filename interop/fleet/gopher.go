@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/serialize/hessian2"
 )
 
 // Gopher is the service of the dubbo-go programs: what dubbo-go can say, in the Java types that it says it with. All echo.
@@ -25,6 +27,7 @@ type Gopher interface {
 	EchoCitizen(ctx context.Context, v *Citizen) (*Citizen, error)
 	EchoCitizens(ctx context.Context, v []*Citizen, n int32) ([]*Citizen, error)
 	EchoDate(ctx context.Context, v time.Time) (time.Time, error)
+	EchoAny(ctx context.Context, v any, n int32) (any, error)
 	Fail(ctx context.Context, message string) (string, error)
 	Sleep(ctx context.Context, millis int32) (string, error)
 	Attachment(ctx context.Context, key string) (string, error)
@@ -49,6 +52,15 @@ func (*gopher) EchoCitizens(_ context.Context, v []*Citizen, _ int32) ([]*Citize
 // PublishGopher exports Gopher.
 func PublishGopher(s *ferry.Server, who string) error { return ExportGopher(s, &gopher{who}) }
 
+// Anything are values for EchoAny that dubbo-go has types for, too.
+func Anything() map[string]any {
+	loop := &Citizen{Name: "Loop", Born: time.UnixMilli(0), Tags: []string{"a"}}
+	loop.Friends = []*Citizen{loop}
+	return map[string]any{"text of 70,000": strings.Repeat("z", 70000), "emoji": "😀 中", "int": int32(-5), "long": int64(1) << 40, "double": 2.5,
+		"boolean": true, "bytes": []byte{1, 255}, "list": []any{"a", int32(1), []any{"x", nil}}, "map": map[any]any{"k": int64(1), "none": nil},
+		"date": time.UnixMilli(1700000000123), "decimal": hessian2.Decimal("12.30"), "cycle": loop}
+}
+
 type gopher struct{ who string }
 
 func (*gopher) EchoBool(_ context.Context, v bool) (bool, error)            { return v, nil }
@@ -65,6 +77,8 @@ func (*gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { ret
 func (*gopher) EchoMap(_ context.Context, v map[string]string) (map[string]string, error) {
 	return v, nil
 }
+
+func (*gopher) EchoAny(_ context.Context, v any, _ int32) (any, error) { return v, nil }
 
 func (*gopher) Fail(_ context.Context, message string) (string, error) {
 	return "", errors.New(message)

@@ -208,6 +208,18 @@ func (c *gopherClient) EchoDate(ctx context.Context, a0 time.Time) (time.Time, e
 	return reply, err
 }
 
+func (c *gopherClient) EchoAny(ctx context.Context, a0 any, a1 int32) (any, error) {
+	k := takeGopherEchoAnyCall()
+	k.args.A0, k.args.A1 = a0, a1
+	var reply any
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *gopherClient) Fail(ctx context.Context, a0 string) (string, error) {
 	k := takeGopherFailCall()
 	k.args.A0 = a0
@@ -256,68 +268,87 @@ func (c *gopherClient) Who(ctx context.Context) (string, error) {
 }
 
 // gopherMethods are the methods of GopherService by index, filled while the package is initialised.
-var gopherMethods [15]protocol.Method
+var gopherMethods [16]protocol.Method
 
 func newGopherMethods() []*protocol.Method {
-	gopherMethods = [15]protocol.Method{
+	gopherMethods = [16]protocol.Method{
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoBool", Descriptor: "Z", Return: "Z", Index: 0,
-			New: newGopherEchoBoolCall, Free: freeGopherEchoBoolCall, Clone: cloneGopherEchoBoolCall, Serve: serveGopherEchoBoolCall,
+			Params: []string{"v"},
+			New:    newGopherEchoBoolCall, Free: freeGopherEchoBoolCall, Clone: cloneGopherEchoBoolCall, Serve: serveGopherEchoBoolCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoInt", Descriptor: "I", Return: "I", Index: 1,
-			New: newGopherEchoIntCall, Free: freeGopherEchoIntCall, Clone: cloneGopherEchoIntCall, Serve: serveGopherEchoIntCall,
+			Params: []string{"v"},
+			New:    newGopherEchoIntCall, Free: freeGopherEchoIntCall, Clone: cloneGopherEchoIntCall, Serve: serveGopherEchoIntCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoLong", Descriptor: "J", Return: "J", Index: 2,
-			New: newGopherEchoLongCall, Free: freeGopherEchoLongCall, Clone: cloneGopherEchoLongCall, Serve: serveGopherEchoLongCall,
+			Params: []string{"v"},
+			New:    newGopherEchoLongCall, Free: freeGopherEchoLongCall, Clone: cloneGopherEchoLongCall, Serve: serveGopherEchoLongCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoDouble", Descriptor: "D", Return: "D", Index: 3,
-			New: newGopherEchoDoubleCall, Free: freeGopherEchoDoubleCall, Clone: cloneGopherEchoDoubleCall, Serve: serveGopherEchoDoubleCall,
+			Params: []string{"v"},
+			New:    newGopherEchoDoubleCall, Free: freeGopherEchoDoubleCall, Clone: cloneGopherEchoDoubleCall, Serve: serveGopherEchoDoubleCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoString", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 4,
-			New: newGopherEchoStringCall, Free: freeGopherEchoStringCall, Clone: cloneGopherEchoStringCall, Serve: serveGopherEchoStringCall,
+			Params: []string{"v"},
+			New:    newGopherEchoStringCall, Free: freeGopherEchoStringCall, Clone: cloneGopherEchoStringCall, Serve: serveGopherEchoStringCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoBytes", Descriptor: "[B", Return: "[B", Index: 5,
-			New: newGopherEchoBytesCall, Free: freeGopherEchoBytesCall, Clone: cloneGopherEchoBytesCall, Serve: serveGopherEchoBytesCall,
+			Params: []string{"v"},
+			New:    newGopherEchoBytesCall, Free: freeGopherEchoBytesCall, Clone: cloneGopherEchoBytesCall, Serve: serveGopherEchoBytesCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoStrings", Descriptor: "[Ljava/lang/String;", Return: "[Ljava/lang/String;", Index: 6,
-			New: newGopherEchoStringsCall, Free: freeGopherEchoStringsCall, Clone: cloneGopherEchoStringsCall, Serve: serveGopherEchoStringsCall,
+			Params: []string{"v"},
+			New:    newGopherEchoStringsCall, Free: freeGopherEchoStringsCall, Clone: cloneGopherEchoStringsCall, Serve: serveGopherEchoStringsCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoMap", Descriptor: "Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 7,
-			New: newGopherEchoMapCall, Free: freeGopherEchoMapCall, Clone: cloneGopherEchoMapCall, Serve: serveGopherEchoMapCall,
+			Params: []string{"v"},
+			New:    newGopherEchoMapCall, Free: freeGopherEchoMapCall, Clone: cloneGopherEchoMapCall, Serve: serveGopherEchoMapCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoCitizen", Descriptor: "Lcom/ferry/interop/Citizen;", Return: "Lcom/ferry/interop/Citizen;", Index: 8,
-			New: newGopherEchoCitizenCall, Free: freeGopherEchoCitizenCall, Clone: cloneGopherEchoCitizenCall, Serve: serveGopherEchoCitizenCall,
+			Params: []string{"v"},
+			New:    newGopherEchoCitizenCall, Free: freeGopherEchoCitizenCall, Clone: cloneGopherEchoCitizenCall, Serve: serveGopherEchoCitizenCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoCitizens", Descriptor: "Ljava/util/List;I", Return: "Ljava/util/List;", Index: 9,
-			New: newGopherEchoCitizensCall, Free: freeGopherEchoCitizensCall, Clone: cloneGopherEchoCitizensCall, Serve: serveGopherEchoCitizensCall,
+			Params: []string{"v", "n"},
+			New:    newGopherEchoCitizensCall, Free: freeGopherEchoCitizensCall, Clone: cloneGopherEchoCitizensCall, Serve: serveGopherEchoCitizensCall,
 		},
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoDate", Descriptor: "Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 10,
-			New: newGopherEchoDateCall, Free: freeGopherEchoDateCall, Clone: cloneGopherEchoDateCall, Serve: serveGopherEchoDateCall,
+			Params: []string{"v"},
+			New:    newGopherEchoDateCall, Free: freeGopherEchoDateCall, Clone: cloneGopherEchoDateCall, Serve: serveGopherEchoDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "fail", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 11,
-			New: newGopherFailCall, Free: freeGopherFailCall, Clone: cloneGopherFailCall, Serve: serveGopherFailCall,
+			Service: "com.ferry.interop.Gopher", Name: "echoAny", Descriptor: "Ljava/lang/Object;I", Return: "Ljava/lang/Object;", Index: 11,
+			Params: []string{"v", "n"},
+			New:    newGopherEchoAnyCall, Free: freeGopherEchoAnyCall, Clone: cloneGopherEchoAnyCall, Serve: serveGopherEchoAnyCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "sleep", Descriptor: "I", Return: "Ljava/lang/String;", Index: 12,
-			New: newGopherSleepCall, Free: freeGopherSleepCall, Clone: cloneGopherSleepCall, Serve: serveGopherSleepCall,
+			Service: "com.ferry.interop.Gopher", Name: "fail", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 12,
+			Params: []string{"message"},
+			New:    newGopherFailCall, Free: freeGopherFailCall, Clone: cloneGopherFailCall, Serve: serveGopherFailCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "attachment", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 13,
-			New: newGopherAttachmentCall, Free: freeGopherAttachmentCall, Clone: cloneGopherAttachmentCall, Serve: serveGopherAttachmentCall,
+			Service: "com.ferry.interop.Gopher", Name: "sleep", Descriptor: "I", Return: "Ljava/lang/String;", Index: 13,
+			Params: []string{"millis"},
+			New:    newGopherSleepCall, Free: freeGopherSleepCall, Clone: cloneGopherSleepCall, Serve: serveGopherSleepCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 14,
+			Service: "com.ferry.interop.Gopher", Name: "attachment", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 14,
+			Params: []string{"key"},
+			New:    newGopherAttachmentCall, Free: freeGopherAttachmentCall, Clone: cloneGopherAttachmentCall, Serve: serveGopherAttachmentCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 15,
 			New: newGopherWhoCall, Free: freeGopherWhoCall, Clone: cloneGopherWhoCall, Serve: serveGopherWhoCall,
 		},
 	}
@@ -1959,6 +1990,153 @@ func (a *gopherEchoDateReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// gopherEchoAnyCall is one call of EchoAny with all that belongs to it.
+type gopherEchoAnyCall struct {
+	protocol.Invocation
+	args  gopherEchoAnyArgs
+	reply gopherEchoAnyReply
+}
+
+var gopherEchoAnyCalls sync.Pool
+
+func takeGopherEchoAnyCall() *gopherEchoAnyCall {
+	k, ok := gopherEchoAnyCalls.Get().(*gopherEchoAnyCall)
+	if !ok {
+		k = new(gopherEchoAnyCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[11], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherEchoAnyCall) free() {
+	*k = gopherEchoAnyCall{}
+	gopherEchoAnyCalls.Put(k)
+}
+
+func newGopherEchoAnyCall() *protocol.Invocation { return &takeGopherEchoAnyCall().Invocation }
+
+func freeGopherEchoAnyCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherEchoAnyArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherEchoAnyCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*gopherEchoAnyArgs)
+	if !ok {
+		return row
+	}
+	b := &gopherEchoAnyArgs{A1: a.A1}
+	serialize.Copy(&b.A0, &a.A0)
+	return b
+}
+
+func serveGopherEchoAnyCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	a, ok := c.Args.(*gopherEchoAnyArgs)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherEchoAnyReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.EchoAny(ctx, a.A0, a.A1)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherEchoAnyArgs struct {
+	A0   any
+	A1   int32
+	call *gopherEchoAnyCall
+}
+
+func (a *gopherEchoAnyArgs) Len() int { return 2 }
+
+func (a *gopherEchoAnyArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	case 1:
+		return &a.A1
+	}
+	return nil
+}
+
+func (a *gopherEchoAnyArgs) MarshalHessian2(w *hessian2.Writer) error {
+	if err := w.Value(a.A0); err != nil {
+		return err
+	}
+	w.Int(a.A1)
+	return nil
+}
+
+func (a *gopherEchoAnyArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.Any()
+	a.A1 = r.Int()
+	return r.Err()
+}
+
+func (a *gopherEchoAnyArgs) AppendMsgpack(w *msgpack.Writer) error {
+	if err := w.Value(&a.A0); err != nil {
+		return err
+	}
+	w.Int(int64(a.A1))
+	return nil
+}
+
+func (a *gopherEchoAnyArgs) ReadMsgpack(r *msgpack.Reader) error {
+	r.Fail(r.Read(&a.A0))
+	a.A1 = r.Int32()
+	return r.Err()
+}
+
+type gopherEchoAnyReply struct {
+	R0 any
+}
+
+func (a *gopherEchoAnyReply) Len() int { return 1 }
+
+func (a *gopherEchoAnyReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherEchoAnyReply) MarshalHessian2(w *hessian2.Writer) error {
+	if err := w.Value(a.R0); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (a *gopherEchoAnyReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.Any()
+	return r.Err()
+}
+
+func (a *gopherEchoAnyReply) AppendMsgpack(w *msgpack.Writer) error {
+	if err := w.Value(&a.R0); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (a *gopherEchoAnyReply) ReadMsgpack(r *msgpack.Reader) error {
+	r.Fail(r.Read(&a.R0))
+	return r.Err()
+}
+
 // gopherFailCall is one call of Fail with all that belongs to it.
 type gopherFailCall struct {
 	protocol.Invocation
@@ -1974,7 +2152,7 @@ func takeGopherFailCall() *gopherFailCall {
 		k = new(gopherFailCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[11], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[12], &k.args, &k.reply
 	return k
 }
 
@@ -2105,7 +2283,7 @@ func takeGopherSleepCall() *gopherSleepCall {
 		k = new(gopherSleepCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[12], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[13], &k.args, &k.reply
 	return k
 }
 
@@ -2236,7 +2414,7 @@ func takeGopherAttachmentCall() *gopherAttachmentCall {
 		k = new(gopherAttachmentCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[13], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[14], &k.args, &k.reply
 	return k
 }
 
@@ -2367,7 +2545,7 @@ func takeGopherWhoCall() *gopherWhoCall {
 		k = new(gopherWhoCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[14], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[15], &k.args, &k.reply
 	return k
 }
 
