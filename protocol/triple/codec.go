@@ -131,7 +131,7 @@ func (p *Protocol) request(s *shape, f format, row serialize.Row) ([]byte, error
 		return p.appendMessage(row.At(0))
 	}
 	const first = 512
-	b, err := appendRequest(make([]byte, prefixLen, first), f, row, s.argTypes)
+	b, err := appendRequest(make([]byte, prefixLen, first), f, row, s.argTypes, p.config.Limits)
 	if err == nil {
 		seal(b)
 	}
@@ -145,7 +145,7 @@ func (p *Protocol) response(s *shape, f format, wire string, row serialize.Row) 
 	}
 	var v any
 	if row != nil && row.Len() > 0 {
-		v = row.At(0)
+		v = row // which knows more of its value than the value's type says
 	}
 	return p.wrap(f, wire, v, s.returnType)
 }
@@ -179,7 +179,7 @@ func (p *Protocol) readResponse(s *shape, f format, b []byte, row serialize.Row,
 	case row == nil || row.Len() == 0 || len(w.args) == 0: // void, or protobuf's empty bytes
 		return nil, nil
 	}
-	return nil, readValue(f, w.args[0], p.config.Limits, row.At(0))
+	return nil, readValue(f, w.args[0], p.config.Limits, row)
 }
 
 // shorten brings a peer's text into one short line.

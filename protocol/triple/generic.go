@@ -55,7 +55,7 @@ func (r *request) resolve() *failure {
 		for i := range args.Args {
 			from[i] = &args.Args[i]
 		}
-		if err := serialize.Convert(r.format, from, call.Args, r.port.protocol.config.Limits); err != nil {
+		if err := serialize.Convert(r.format.Serializer, from, call.Args, r.port.protocol.config.Limits); err != nil {
 			return refusal(Internal, fmt.Sprintf("generic call: the arguments of %s.%s do not fit: %v", service, m.Name, err))
 		}
 	}
@@ -79,7 +79,7 @@ func (r *request) generalized() ([]byte, error) {
 	if r.call.Reply == nil || r.call.Reply.Len() == 0 {
 		return p.wrap(r.format, r.wire, nil, r.method.returnType)
 	}
-	v, err := serialize.Generic(r.format, serialize.Plain(r.format.Serializer), r.call.Reply, p.config.Limits)
+	v, err := serialize.Generic(r.format.Serializer, serialize.Plain(r.format.Serializer), r.call.Reply, p.config.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/serialize"
 )
 
 func TestTimeouts(t *testing.T) {
@@ -99,7 +100,7 @@ func FuzzFrame(f *testing.F) {
 }
 
 func FuzzWrapper(f *testing.F) {
-	b, err := appendRequest(nil, format{name: "hessian2"}, nil, []string{"int"})
+	b, err := appendRequest(nil, format{name: "hessian2"}, nil, []string{"int"}, serialize.Limits{})
 	require.NoError(f, err)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {

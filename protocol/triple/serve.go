@@ -216,7 +216,7 @@ func (r *request) decode(b []byte) (f *failure) {
 			return f
 		}
 		r.call = r.method.New()
-		if err := w.readValues(r.format, r.port.protocol.config.Limits, r.call.Args); err != nil {
+		if err := w.readValues(r.format.Serializer, r.port.protocol.config.Limits, r.call.Args, r.method.argTypes); err != nil {
 			return r.undecoded(err)
 		}
 	}

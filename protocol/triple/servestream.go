@@ -134,7 +134,7 @@ func (s *serverStream) receive(m protocol.Row) error {
 	if f := r.choose(&w); f != nil {
 		return f
 	}
-	if err := w.readValues(r.format, r.port.protocol.config.Limits, m); err != nil {
+	if err := w.readValues(r.format.Serializer, r.port.protocol.config.Limits, m, r.method.argTypes); err != nil {
 		return r.undecoded(err)
 	}
 	return nil

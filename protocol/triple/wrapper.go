@@ -3,6 +3,9 @@ package triple
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -105,16 +108,52 @@ func appendValue(b []byte, tag byte, s serialize.Serializer, v any) ([]byte, err
 	return b, nil
 }
 
+// tagged says whether a type of Java's is one that its Go type alone does not tell: a Row writes and reads it, but not the
+// value by itself.
+func tagged(types []string) bool {
+	return slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(t, "java.time.") || t == "[C" })
+}
+
+// separate returns the values of a row, each of which can be written by itself: as generic values where a type is tagged.
+func separate(f format, row serialize.Row, types []string, l serialize.Limits) (serialize.Row, error) {
+	if row == nil || row.Len() < 2 || row.Len() != len(types) || !tagged(types) {
+		return row, nil
+	}
+	w := f.Writer(nil)
+	defer w.Free()
+	if err := w.Write(row); err != nil {
+		return nil, err
+	}
+	r := serialize.Plain(f.Serializer).Reader(w.Bytes(), l)
+	defer r.Free()
+	out := make(serialize.Values, row.Len())
+	for i := range out {
+		var v any
+		if err := r.Read(&v); err != nil {
+			return nil, err
+		}
+		out[i] = instant(types[i], &v)
+	}
+	return out, nil
+}
+
 // appendRequest appends a TripleRequestWrapper with the values of row.
-func appendRequest(b []byte, f format, row serialize.Row, types []string) ([]byte, error) {
+func appendRequest(b []byte, f format, row serialize.Row, types []string, l serialize.Limits) ([]byte, error) {
 	b = appendString(b, tagField1, wireName(f.name))
+	row, err := separate(f, row, types, l)
+	if err != nil {
+		return nil, err
+	}
 	n := 0
 	if row != nil {
 		n = row.Len()
 	}
 	for i := range n {
-		var err error
-		if b, err = appendValue(b, tagField2, f, row.At(i)); err != nil {
+		v := row.At(i)
+		if n == 1 {
+			v = row // which knows more of its value than the value's type says
+		}
+		if b, err = appendValue(b, tagField2, f, v); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +181,7 @@ func readValue(s serialize.Serializer, b []byte, l serialize.Limits, into any) e
 }
 
 // readValues reads the arguments of a request into row.
-func (w *wrapped) readValues(s serialize.Serializer, l serialize.Limits, row serialize.Row) error {
+func (w *wrapped) readValues(s serialize.Serializer, l serialize.Limits, row serialize.Row, types []string) error {
 	want := 0
 	if row != nil {
 		want = row.Len()
@@ -150,10 +189,39 @@ func (w *wrapped) readValues(s serialize.Serializer, l serialize.Limits, row ser
 	if want != len(w.args) {
 		return fmt.Errorf("it takes %d arguments, the call has %d", want, len(w.args))
 	}
+	switch {
+	case want == 1:
+		return readValue(s, w.args[0], l, row)
+	case want == len(types) && tagged(types):
+		return w.readTogether(s, l, row, types)
+	}
 	for i, b := range w.args {
 		if err := readValue(s, b, l, row.At(i)); err != nil {
 			return fmt.Errorf("argument %d: %w", i, err)
 		}
 	}
 	return nil
+}
+
+// readTogether reads the arguments as generic values, and gives the row all of them in one body.
+func (w *wrapped) readTogether(s serialize.Serializer, l serialize.Limits, row serialize.Row, types []string) error {
+	from := make(serialize.Values, len(w.args))
+	plain := serialize.Plain(s)
+	for i, b := range w.args {
+		var v any
+		if err := readValue(plain, b, l, &v); err != nil {
+			return fmt.Errorf("argument %d: %w", i, err)
+		}
+		from[i] = instant(types[i], &v)
+	}
+	return serialize.Convert(s, from, row, l)
+}
+
+// instant gives a time the form of Java's Instant where the method has one: by itself a time is a Date, of milliseconds.
+func instant(typeName string, v *any) *any {
+	if t, ok := (*v).(time.Time); ok && typeName == "java.time.Instant" {
+		*v = &serialize.Object{Class: "com.alibaba.com.caucho.hessian.io.java8.InstantHandle",
+			Fields: []serialize.Field{{Name: "seconds", Value: t.Unix()}, {Name: "nanos", Value: int32(t.Nanosecond())}}}
+	}
+	return v
 }

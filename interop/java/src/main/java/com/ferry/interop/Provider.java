@@ -16,7 +16,7 @@ import org.apache.dubbo.config.ServiceConfig;
 /**
  * Serves Types and Calls until its standard input ends, then shuts down as Dubbo does when it is told to stop.
  *
- * <p>Words: registry=zookeeper://host:port, port=n, application=name,
+ * <p>Words: registry=zookeeper://host:port, port=n, application=name, protocol=dubbo|tri,
  * who=name (what who answers, else the application), tag=name, telnet=commands.
  */
 public final class Provider {
@@ -28,7 +28,7 @@ public final class Provider {
     private Provider(Setup setup) {
         application = setup.application();
         registry = setup.registry();
-        protocol = new ProtocolConfig("dubbo", Integer.parseInt(setup.get("port", "20880")));
+        protocol = new ProtocolConfig(setup.get("protocol", "dubbo"), Integer.parseInt(setup.get("port", "20880")));
         protocol.setThreads(50);
         protocol.setTelnet(setup.get("telnet", null));
         tag = setup.get("tag", null);
