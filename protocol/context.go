@@ -30,7 +30,7 @@ func AttachmentsFrom(ctx context.Context) Attachments {
 func Reserved(key string) bool {
 	switch key {
 	case "path", "interface", "group", "version", "dubbo", "token", "timeout", "_TO", "_to", "async", "return", "generic",
-		"order-key", "order-client", "order-seq", "order-base", "order-epoch", "order-error", "order-owner", "order-final",
+		"order-call", "order-key", "order-epoch", "order-error", "order-owner", "order-final",
 		"id", "input", "output", "remote.application", "serialization", "lb_adaptive", RetryOfUnknown,
 		IdempotencyKey, IdempotencyTTL, IdempotencyAttempt, IdempotencyOutcome, IdempotencyError:
 		return true

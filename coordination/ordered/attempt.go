@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,13 +45,9 @@ func (a *attempt) send(ctx context.Context, base uint64) error {
 		a.vain++
 		return a.retry(none)
 	}
-	const widest = 40
-	numbers := strconv.AppendUint(make([]byte, 0, widest), a.seq, 10)
-	digits := len(numbers)
-	text := string(strconv.AppendUint(numbers, base, 10))
-	const pairs = 12
+	const pairs = 4
 	out := append(make(protocol.Attachments, 0, len(a.given)+pairs), a.given...)
-	c.Attachments = append(out, attachKey, a.key, attachClient, a.id, attachSeq, text[:digits], attachBase, text[digits:], attachEpoch, r.epoch)
+	c.Attachments = append(out, attachCall, ticket(r.epoch, a.id, a.seq, base, a.key))
 	if a.unknown {
 		c.Attachments = append(c.Attachments, protocol.RetryOfUnknown, "true")
 	}
@@ -206,8 +201,11 @@ func (a *attempt) delay() time.Duration {
 
 // result is what the caller gets: an error says what is true of all attempts together.
 func (a *attempt) result(err error, began time.Time) error {
+	if err == nil {
+		return nil
+	}
 	var e *protocol.Error
-	if err == nil || !errors.As(err, &e) {
+	if !errors.As(err, &e) {
 		return err
 	}
 	d := *e

@@ -155,6 +155,11 @@ func (x *invoker) Invoke(ctx context.Context, c *protocol.Invocation) error {
 	case !p.on() || c.Method.Kind != protocol.Unary:
 		return x.inner.Invoke(ctx, c)
 	case p.Ordered == "lock":
+		if key, _ := ctx.Value(keyOf{}).(string); key != "" && p.path == nil {
+			given := c.Attachments
+			defer func() { c.Attachments = given }()
+			c.Attachments = append(given[:len(given):len(given)], attachKey, key)
+		}
 		err := x.inner.Invoke(ctx, c)
 		if err != nil && c.ReplyAttachments.Value(attachError) == ErrOutcomeUnknown.Error() {
 			err = failure(c, protocol.Network, protocol.OutcomeUnknown, ErrOutcomeUnknown, err)

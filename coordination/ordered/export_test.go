@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/internal/zk"
 	"github.com/ferryrpc/ferry/url"
 )
 
@@ -84,3 +85,6 @@ func (h *host) watching() (n int) {
 	}
 	return n
 }
+
+// NewZKStore is the store that keeps state below root.
+func NewZKStore(c *zk.Client, root string) Store { return &zkStore{c, root} }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/ferryrpc/ferry/coordination/lock"
@@ -116,20 +115,15 @@ func (m *method) invoke(ctx context.Context, next protocol.Invoker, c *protocol.
 
 // arrival reads what a call says of itself.
 func (m *method) arrival(c *protocol.Invocation) (a arrival, err error) {
-	var seq, base string
 	for i, pairs := 0, c.Attachments; i+1 < len(pairs); i += 2 {
-		if name := pairs[i]; len(name) > len("order-") && name[:len("order-")] == "order-" {
-			switch name {
-			case attachKey:
+		switch pairs[i] {
+		case attachCall:
+			if a, err = readTicket(pairs[i+1]); err != nil {
+				return a, err
+			}
+		case attachKey:
+			if a.client == "" {
 				a.key = pairs[i+1]
-			case attachClient:
-				a.client = pairs[i+1]
-			case attachEpoch:
-				a.epoch = pairs[i+1]
-			case attachSeq:
-				seq = pairs[i+1]
-			case attachBase:
-				base = pairs[i+1]
 			}
 		}
 	}
@@ -143,20 +137,7 @@ func (m *method) arrival(c *protocol.Invocation) (a arrival, err error) {
 		}
 		a.key = key
 	}
-	if err := checkKey(a.key); err != nil {
-		return a, err
-	}
-	if a.client == "" {
-		return a, nil
-	}
-	const longest = 64
-	var err1, err2 error
-	a.seq, err1 = strconv.ParseUint(seq, 10, 63)
-	a.base, err2 = strconv.ParseUint(base, 10, 63)
-	if err1 != nil || err2 != nil || a.base == 0 || a.seq < a.base || len(a.client) > longest {
-		return a, fmt.Errorf("%w: order-seq %q and order-base %q of client %q are no place in a line", ErrKey, shown(seq), shown(base), shown(a.client))
-	}
-	return a, nil
+	return a, checkKey(a.key)
 }
 
 func checkKey(key string) error {
@@ -176,7 +157,11 @@ func shown(text string) string {
 
 // locked runs a call under the ZooKeeper lock of its key.
 func (h *host) locked(ctx context.Context, next protocol.Invoker, c *protocol.Invocation, a arrival) error {
-	mutex, err := h.locks.Mutex(h.path+"/locks/"+lockName(a.key), lock.Options{})
+	locks := h.locks.Load()
+	if locks == nil {
+		return h.refused(c, arrival{}, errors.New("ordered: the service is not published yet"))
+	}
+	mutex, err := locks.Mutex(h.path+"/locks/"+lockName(a.key), lock.Options{})
 	if err != nil {
 		return h.refused(c, arrival{}, err)
 	}

@@ -37,9 +37,9 @@ type host struct {
 
 	zk      *zk.Client
 	release func() error
-	locks   *lock.Client // for ordered=lock
-	path    string       // of the service
-	store   Store        // nil: memory
+	locks   atomic.Pointer[lock.Client] // for ordered=lock; nil before Start, when calls may come already
+	path    string                      // of the service
+	store   Store                       // nil: memory
 	ctx     context.Context
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -95,11 +95,13 @@ func (h *host) Start(published, registry *ferryurl.URL) error {
 	if h.zk, h.release, err = share(h.env.Shared, cfg); err != nil {
 		return err
 	}
-	if h.locks, err = lock.New(h.env, at.WithPath("").Without("application", "group")); err != nil {
+	locks, err := lock.New(h.env, at.WithPath("").Without("application", "group"))
+	if err != nil {
 		return errors.Join(err, h.release())
 	}
 	h.service, h.self = published.Service(), published.Address()
 	h.path = root + "/" + url.PathEscape(h.service)
+	h.locks.Store(locks) // last: who finds it reads the path
 	switch {
 	case h.named != nil:
 		h.store = h.named

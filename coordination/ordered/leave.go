@@ -70,5 +70,5 @@ func (h *host) Close() error {
 		h.zk.Sweep(h.path+"/members/"+url.PathEscape(h.self), e.gen.ID()) // gone already after a Withdraw
 	}
 	h.wg.Wait()
-	return errors.Join(h.locks.Close(), h.release())
+	return errors.Join(h.locks.Load().Close(), h.release())
 }

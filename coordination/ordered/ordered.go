@@ -29,10 +29,11 @@
 //
 // # What a call carries
 //
-// The attachments order-key, order-client (new in each process), order-seq (1, 2, 3 … per client and key, without gaps), order-base (the
-// first one that has no answer yet) and order-epoch. An owner runs calls of its own epoch alone, so that one which was late on the way
-// never runs under another owner. It runs those of a client in the order of order-seq, parks what comes early, and answers from its
-// records what has run already.
+// The attachment order-call is "<epoch> <client> <seq> <base> <key>": the owner's epoch as the consumer knows it, the consumer (new in each
+// process), the number of the call (1, 2, 3 … per client and key, without gaps), the first one that has no answer yet, and the key, which may
+// hold anything. It is one attachment since each costs both sides as much as an argument. An owner runs calls of its own epoch alone, so that
+// one which was late on the way never runs under another owner. It runs those of a client in the order of their numbers, parks what comes
+// early, and answers from its records what has run already. A consumer that does not number its calls may give a key by order-key.
 package ordered
 
 import (
@@ -68,14 +69,12 @@ var (
 
 // The attachments of ordered calls and their answers.
 const (
-	attachKey    = "order-key"
-	attachClient = "order-client"
-	attachSeq    = "order-seq"
-	attachBase   = "order-base"
-	attachEpoch  = "order-epoch"
-	attachError  = "order-error" // of answers that are none of the service: one of the errors above
-	attachOwner  = "order-owner" // of NOT_OWNER: who owns the bucket as far as is known
-	attachFinal  = "order-final" // of OUTCOME_UNKNOWN: nobody will know more
+	attachCall  = "order-call"  // of a numbered call: see above
+	attachKey   = "order-key"   // of others: the key, if no argument is it
+	attachError = "order-error" // of answers that are none of the service: one of the errors above
+	attachOwner = "order-owner" // of NOT_OWNER: who owns the bucket as far as is known
+	attachEpoch = "order-epoch" // of NOT_OWNER: that owner's epoch, if it is known
+	attachFinal = "order-final" // of OUTCOME_UNKNOWN: nobody will know more
 )
 
 // Buckets is how many buckets the keys of a service fall into.
