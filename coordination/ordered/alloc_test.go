@@ -25,7 +25,7 @@ func TestAllocsOfAnOrderedCall(t *testing.T) {
 		const runs = 2000
 		return testing.AllocsPerRun(runs, call)
 	}
-	const most = 16
+	const most = 18
 	plain, ordered := per("false"), per("true")
 	t.Logf("%v without an order, %v with one", plain, ordered)
 	require.LessOrEqual(t, ordered-plain, float64(most))

@@ -36,13 +36,25 @@ func processes(t *testing.T, z zktest.Target, store string) (*workload, *journal
 		require.Eventually(t, func() bool { return j.total() > from+n }, patience, time.Millisecond)
 	}
 	more(100)
+	takenOver := func() { // every key has an owner that answers
+		t.Helper()
+		from := j.lengths()
+		require.Eventually(t, func() bool {
+			now := j.lengths()
+			for key, n := range from {
+				if now[key] < n+2 { // one may have been under way
+					return false
+				}
+			}
+			return len(from) == w.keys
+		}, patience, time.Millisecond)
+	}
+	require.Eventually(t, func() bool { return len(j.lengths()) == w.keys }, patience, time.Millisecond)
 	all[0].signal(t, syscall.SIGKILL)
-	epochs := j.owners()
-	require.Eventually(t, func() bool { return j.owners() > epochs }, patience, time.Millisecond)
+	takenOver()
 	more(100)
 	all[1].signal(t, syscall.SIGSTOP)
-	epochs = j.owners()
-	require.Eventually(t, func() bool { return j.owners() > epochs }, patience, time.Millisecond)
+	takenOver()
 	all[1].signal(t, syscall.SIGCONT)
 	more(100)
 	w.finish()

@@ -104,6 +104,17 @@ func (j *journal) total() int {
 	return j.written
 }
 
+// lengths is how often each key has been written to.
+func (j *journal) lengths() map[string]int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := make(map[string]int, len(j.events))
+	for key, list := range j.events {
+		n[key] = len(list)
+	}
+	return n
+}
+
 // owners is the largest number of owners, one after the other, that a key had.
 func (j *journal) owners() int {
 	j.mu.Lock()

@@ -3,6 +3,7 @@ package ordered_test
 import (
 	"context"
 	"fmt"
+	neturl "net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,8 +182,9 @@ func TestIdleKeysAreForgotten(t *testing.T) {
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		s := &sessions{address: z.Addr(), session: 10 * time.Second}
 		j := newJournal()
-		serve(t, s.url(), j, ferry.Param("ordered.replay", "2000"), ferry.Param("ordered.store", "zookeeper"))
-		c := consume(t, s.url())
+		group := fmt.Sprint("idle-", time.Now().UnixNano()) // the server is shared
+		serve(t, s.url(), j, ferry.Group(group), ferry.Param("ordered.replay", "2000"), ferry.Param("ordered.store", "zookeeper"))
+		c := consume(t, s.url(), ferry.Group(group))
 		for n := range 10 {
 			_, err := c.Append(t.Context(), fmt.Sprint("key", n), "x")
 			require.NoError(t, err)
@@ -191,7 +193,7 @@ func TestIdleKeysAreForgotten(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { require.NoError(t, tree.Close()) }()
 		kept := func() (n int) {
-			root := "/ferry/ordered/" + service + "/state"
+			root := "/ferry/ordered/" + neturl.PathEscape(group+"/"+service) + "/state"
 			buckets, err := tree.Children(t.Context(), root, nil)
 			require.NoError(t, err)
 			for _, b := range buckets {
@@ -240,7 +242,7 @@ func TestTheStoreInZooKeeperSealsOff(t *testing.T) {
 		c, err := zk.Open(zk.Config{Addresses: []string{z.Addr()}, SessionTimeout: 10 * time.Second})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close()) }()
-		store := ordered.NewZKStore(c, "/sealed/state")
+		store := ordered.NewZKStore(c, fmt.Sprint("/sealed/", time.Now().UnixNano())) // the server is shared
 		b, f := ordered.Bucket{Service: service, Number: 7}, func(token int64) lock.Fence { return lock.Fence{Incarnation: lock.Incarnation{1}, Token: token} }
 		old, err := store.Seal(t.Context(), b, f(10))
 		require.NoError(t, err)
