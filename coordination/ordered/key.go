@@ -145,7 +145,7 @@ func (h *host) admitLocked(ctx context.Context, b *bucket, a arrival) (*tenure, 
 		if k == nil {
 			if h.keys.Add(1) > mostKeys {
 				h.keys.Add(-1)
-				return nil, nil, errors.New("too many keys")
+				return nil, nil, fmt.Errorf("ordered: more than %d keys are in use here, try another one later or shorten ordered.replay", mostKeys)
 			}
 			k = &key{name: strings.Clone(a.key), clients: map[string]*client{}, loaded: t.ledger == nil, used: clock()}
 			b.keys[k.name] = k
