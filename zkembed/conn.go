@@ -225,7 +225,8 @@ func (s *Server) performLocked(c *conn, q *request, b []byte) ([]byte, Code) {
 	return b, code
 }
 
-// send queues a frame. A client that lets too much pile up is cut off. c.s.mu must be held.
+// send queues a frame. A client that lets too much pile up is cut off; one reply may be of any length, as ZooKeeper's may.
+// c.s.mu must be held.
 func (c *conn) send(frame []byte) {
 	if c.dead || c.l.deaf {
 		return

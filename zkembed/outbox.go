@@ -15,6 +15,7 @@ type outbox struct {
 	wake   sync.Cond  // of every change that somebody waits for
 	parts  []part
 	size   int
+	most   int       // the longest frame since nothing was queued
 	notAt  time.Time // earliest time for what is put next
 	ended  bool      // nothing may be put any more
 	broken bool      // nor sent
@@ -27,7 +28,7 @@ type part struct {
 	last bool // nothing more will be put
 }
 
-// put queues a copy of frame and returns how much is queued then.
+// put queues a copy of frame and returns how much is queued then, the longest frame apart.
 func (o *outbox) put(frame []byte) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -41,8 +42,9 @@ func (o *outbox) put(frame []byte) int {
 	last := &o.parts[len(o.parts)-1]
 	last.b = append(last.b, frame...)
 	o.size += len(frame)
+	o.most = max(o.most, len(frame))
 	o.wake.Broadcast()
-	return o.size
+	return o.size - o.most
 }
 
 // next waits for something to send. It returns false when there is nothing and will be nothing.
@@ -65,7 +67,9 @@ func (o *outbox) next() (part, bool) {
 func (o *outbox) done(p part) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.size -= len(p.b)
+	if o.size -= len(p.b); o.size == 0 {
+		o.most = 0
+	}
 	if cap(p.b) <= keepBuffer {
 		o.spare = p.b
 	}

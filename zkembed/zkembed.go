@@ -54,7 +54,7 @@ type Options struct {
 	Reap       time.Duration // how often used and empty containers and outdated TTL nodes are removed; 1 s
 	MaxPacket  int           // bytes of one request; 1 MiB as ZooKeeper's jute.maxbuffer. A larger one ends the connection
 	MaxConns   int           // open connections, further ones are closed at once; 10,000
-	MaxQueue   int           // bytes queued for a client that does not read before it is cut off; 16 MiB
+	MaxQueue   int           // bytes queued, beside the longest reply, for a client that does not read before it is cut off; 16 MiB
 	Logger     *slog.Logger  // for what cannot be returned: refused packets, expired sessions; nil: nothing is logged
 }
 

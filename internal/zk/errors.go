@@ -47,6 +47,8 @@ func translate(l *link, err error) error {
 	case errors.Is(err, gozk.ErrInvalidPath), errors.Is(err, gozk.ErrBadArguments), errors.Is(err, gozk.ErrShortBuffer),
 		errors.Is(err, gozk.ErrNoChildrenForEphemerals), errors.Is(err, gozk.ErrInvalidFlags):
 		return fmt.Errorf("%w: %w", ErrBadPath, err)
+	case errors.Is(err, gozk.ErrAPIError):
+		return ErrTooLarge
 	case errors.Is(err, gozk.ErrConnectionClosed), errors.Is(err, gozk.ErrClosing), errors.Is(err, gozk.ErrNoServer),
 		errors.Is(err, gozk.ErrSessionExpired), errors.Is(err, gozk.ErrSessionMoved):
 		if l.ending.Load() { // the library refuses requests while it closes the session

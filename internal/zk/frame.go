@@ -17,11 +17,14 @@ import (
 const (
 	replyHead = 16
 	maxFrame  = 16 << 20 // a reply; 10,000 providers with 1 KiB names fit
+	mostFrame = 1 << 30  // a longer reply costs the connection; one between both costs who asked
 	keepFrame = 64 << 10 // a larger buffer is not used again
 	statSize  = 68
 
 	xidEvent = -1
 	xidPing  = -2
+
+	codeTooLarge = -100 // put in the place of a reply that is; servers never send it
 )
 
 // The request types whose answers have a body. opEvent is our number for what nobody asked for; it must not be 0, which
@@ -46,7 +49,8 @@ const (
 // errFrame means that a server sent what no server sends.
 var errFrame = errors.New("not a ZooKeeper frame")
 
-// readFrame reads a whole frame with its length into buf, or into a larger one that grows with what arrives.
+// readFrame reads a whole frame with its length into buf, or into a larger one that grows with what arrives. A reply that is
+// too large is read past and replaced by a reply that says so: the session, and all others who use it, go on.
 func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 	if cap(buf) > keepFrame || cap(buf) < 4+replyHead {
 		buf = make([]byte, 0, 512)
@@ -56,8 +60,11 @@ func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	length := binary.BigEndian.Uint32(buf)
-	if length < replyHead || length > maxFrame {
+	if length < replyHead || length > mostFrame {
 		return buf, fmt.Errorf("%w: %d bytes long, want %d to %d", errFrame, length, replyHead, maxFrame)
+	}
+	if length > maxFrame {
+		return skipFrame(r, buf, length)
 	}
 	buf = buf[:4]
 	for missing := int(length); missing > 0; {
@@ -69,6 +76,22 @@ func readFrame(r io.Reader, buf []byte) ([]byte, error) {
 		}
 		missing -= n
 	}
+	return buf, nil
+}
+
+func skipFrame(r io.Reader, buf []byte, length uint32) ([]byte, error) {
+	if _, err := io.ReadFull(r, buf[4:]); err != nil {
+		return buf, err
+	}
+	if int32(binary.BigEndian.Uint32(buf[4:])) < 0 {
+		return buf, fmt.Errorf("%w: %d bytes long, and no reply", errFrame, length)
+	}
+	if _, err := io.CopyN(io.Discard, r, int64(length)-replyHead); err != nil {
+		return buf, err
+	}
+	code := int32(codeTooLarge)
+	binary.BigEndian.PutUint32(buf, replyHead)
+	binary.BigEndian.PutUint32(buf[16:], uint32(code))
 	return buf, nil
 }
 

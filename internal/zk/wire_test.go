@@ -42,13 +42,32 @@ func TestFramesAreReadInAnyPieces(t *testing.T) {
 }
 
 func TestLengthsAreCheckedBeforeMemoryIsTaken(t *testing.T) {
-	for _, length := range []uint32{0, 15, maxFrame + 1, 1 << 31, 0xffffffff} {
+	for _, length := range []uint32{0, 15, mostFrame + 1, 1 << 31, 0xffffffff} {
 		_, err := readFrame(bytes.NewReader(binary.BigEndian.AppendUint32(nil, length)), nil)
 		require.ErrorIs(t, err, errFrame, "%d", length)
 	}
 	buf, err := readFrame(bytes.NewReader(binary.BigEndian.AppendUint32(nil, maxFrame)), nil)
 	require.Error(t, err)
 	require.Less(t, cap(buf), 4096, "the buffer grows with what arrives")
+}
+
+func TestReplyThatIsTooLargeIsReadPast(t *testing.T) {
+	large := append(reply(7, 10, ""), make([]byte, maxFrame)...)
+	binary.BigEndian.PutUint32(large, replyHead+maxFrame)
+	r := bytes.NewReader(append(append(large, reply(8, 11, "next")...), large[:1000]...))
+	buf, err := readFrame(r, nil)
+	require.NoError(t, err)
+	require.Equal(t, reply(7, 10, "")[:16], buf[:16])
+	require.Equal(t, int32(codeTooLarge), int32(binary.BigEndian.Uint32(buf[16:])))
+	require.Less(t, cap(buf), 4096, "it takes no memory")
+	buf, err = readFrame(r, buf)
+	require.NoError(t, err)
+	require.Equal(t, reply(8, 11, "next"), buf)
+	_, err = readFrame(r, buf)
+	require.Equal(t, io.EOF, err)
+	binary.BigEndian.PutUint32(large[4:], 0xffffffff) // an event is never that long
+	_, err = readFrame(bytes.NewReader(large), nil)
+	require.ErrorIs(t, err, errFrame)
 }
 
 func TestReadable(t *testing.T) {

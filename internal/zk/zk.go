@@ -49,6 +49,8 @@ var (
 	ErrBadVersion = errors.New("version does not match")
 	ErrNoAuth     = errors.New("not authorised")
 	ErrBadPath    = errors.New("path or argument not acceptable")
+	// ErrTooLarge means that the answer was read past. It is the caller's alone: the session goes on.
+	ErrTooLarge = fmt.Errorf("the answer is over %d MiB", maxFrame>>20)
 
 	// ErrDisconnected means that no server could be reached until the context ended: nothing was sent.
 	ErrDisconnected = errors.New("not connected")

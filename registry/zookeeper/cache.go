@@ -81,12 +81,19 @@ func fileName(text string) string {
 	return name[:min(len(name), 200)]
 }
 
-// readCache reads a file; a missing one is empty.
+// readCache reads a file; a missing one is empty. A pipe in its place would keep us waiting for a writer.
 func readCache(path string) (map[string]cached, error) {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file but %s", path, info.Mode().Type())
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
