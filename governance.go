@@ -35,6 +35,7 @@ type governance struct {
 	untold  int    // texts that were not delivered yet
 	told    chan struct{}
 	closed  bool
+	bad     string   // what was logged of entries of the lists that cannot be read
 	watches []func() // end the watches of the consumer's texts
 	theirs  []func() // end those of app's
 }
@@ -189,6 +190,7 @@ func (g *governance) state(b *bulletin, s registry.State) {
 			g.apply(true)
 		}
 	}
+	g.reportBad(s)
 	g.src.directory.Update(s)
 	g.mu.Unlock()
 	if changed {
@@ -291,6 +293,21 @@ func (g *governance) route() error {
 	conditions("text", g.texts[providerConditions].conditions, g.texts[appConditions].conditions, g.texts[serviceConditions].conditions)
 	g.src.directory.Route(routers...)
 	return nil
+}
+
+// reportBad logs, once for each change, that a list is not all that the registry has. g.mu must be held.
+func (g *governance) reportBad(s registry.State) {
+	if s.Source != registry.Live {
+		return
+	}
+	text := ""
+	if s.Err != nil {
+		text = s.Err.Error()
+	}
+	if text != "" && text != g.bad {
+		g.r.env.Log().Warn("ferry: the registry has what cannot be read, the rest is used", "service", g.own.Service(), "cause", text)
+	}
+	g.bad = text
 }
 
 // report logs a rule that is not used. Whoever calls makes sure that it happens once for each version of a rule.

@@ -34,7 +34,8 @@ func (s *Server) Standings() []monitor.Standing {
 	return out
 }
 
-// Standings tells for each reference and registry where its list comes from, how old it is and how many providers it has.
+// Standings tells for each reference and registry where its list comes from, how old it is, how many providers it has and
+// how many of them are set aside, and what is left of the retry budget.
 // The monitor's pages show the same.
 func (c *Client) Standings() []monitor.Standing {
 	c.mu.Lock()
@@ -46,6 +47,13 @@ func (c *Client) Standings() []monitor.Standing {
 			state := s.directory.State()
 			st := monitor.Standing{Side: monitor.Consumer, Service: ref.url.Service(), Registry: strings.Join(s.place.Addresses(), ","),
 				Source: state.Source.String(), At: state.At, Err: state.Err}
+			budget := s.directory.Budget().State()
+			st.RetriesLeft, st.RetriesRefused = budget.Left, budget.Refused
+			for _, p := range s.directory.Providers() {
+				if p.SetAside {
+					st.SetAside++
+				}
+			}
 			for _, u := range state.URLs {
 				if registry.Category(u) == registry.Providers {
 					st.Providers++

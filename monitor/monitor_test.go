@@ -192,6 +192,36 @@ func TestPages(t *testing.T) {
 	require.Contains(t, text, `ferry_call_failures_total{side="consumer",service="com.example.Greeter",method="sayHello",outcome="not sent"} 0`)
 }
 
+// TestStandingsOnThePages: what cannot be known has no gauge, and names from a registry break nothing.
+func TestStandingsOnThePages(t *testing.T) {
+	var set Counters
+	require.NotContains(t, fetch(t, &set, true), "ferry_registered")
+	stop := set.Observe(func() []Standing {
+		return []Standing{{Side: Provider, Service: "s", Registry: "zk:1", Address: "10.0.0.1:1", Registered: true}, {Side: Provider, Service: "s", Registry: "zk:1", Address: "evil\n\"x"},
+			{Side: Consumer, Service: "s", Registry: "zk:1", Source: "live", At: time.Now().Add(-time.Minute), Providers: 7, SetAside: 2, RetriesLeft: 93, RetriesRefused: 4},
+			{Side: Consumer, Service: "t", Registry: "zk:1", Source: "memory", RetriesLeft: 100, Err: errors.New("away\nsince then")}}
+	})
+	text := fetch(t, &set, true)
+	for _, want := range []string{
+		`ferry_registered{service="s",registry="zk:1",address="10.0.0.1:1"} 1`, `ferry_registered{service="s",registry="zk:1",address="evil\n\"x"} 0`,
+		`ferry_list_providers{service="s",registry="zk:1",source="live"} 7`, `ferry_list_providers{service="t",registry="zk:1",source="memory"} 0`,
+		`ferry_list_age_seconds{service="s",registry="zk:1",source="live"} 60`, `ferry_providers_set_aside{service="s",registry="zk:1"} 2`,
+		`ferry_retry_budget{service="s",registry="zk:1"} 93`, `ferry_retries_refused_total{service="s",registry="zk:1"} 4`,
+		"# TYPE ferry_retries_refused_total counter\n",
+	} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, `ferry_list_age_seconds{service="t"`, "there was no list yet")
+	for line := range strings.Lines(text) {
+		require.Regexp(t, `^(# (HELP|TYPE) ferry_\w+ .*|ferry_\w+\{([a-z]+="([^"\\\n]|\\.)*",?)+\} \S+)\n$`, line)
+	}
+	lines := strings.Split(strings.TrimSpace(fetch(t, &set, false)), "\n")
+	require.Len(t, lines, 7, "a header of the counters, an empty line, a header and four standings")
+	require.Equal(t, []string{"consumer", "s", "zk:1", "-", "-", "live", "1m0s", "7", "2", "93", "-"}, strings.Fields(lines[3]))
+	stop()
+	require.NotContains(t, fetch(t, &set, false), "consumer")
+}
+
 func BenchmarkCounter(b *testing.B) {
 	var c Counter
 	b.ReportAllocs()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -22,8 +23,13 @@ type Standing struct {
 	Source string
 	// At is when the list was read; zero when there is none.
 	At        time.Time
-	Providers int   // in the list
-	Err       error // why the list is not live
+	Providers int // in the list
+	// SetAside is how many of them failed too often and are only probed.
+	SetAside int
+	// RetriesLeft is what the consumer's retry budget pays for at this moment, RetriesRefused what it did not pay for, ever.
+	RetriesLeft    int
+	RetriesRefused int64
+	Err            error // why the list is not live
 }
 
 // Observe has the pages show what read returns, which they ask for whenever they are looked at, until stop is called.
@@ -63,13 +69,13 @@ func (s *Counters) standings(b *bytes.Buffer) {
 		return
 	}
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nside\tservice\tregistry\taddress\tregistered\tlist\tage\tproviders\tcause")
+	fmt.Fprintln(w, "\nside\tservice\tregistry\taddress\tregistered\tlist\tage\tproviders\tset aside\tretries left\tcause")
 	for _, x := range list {
-		registered, source, age, providers := "-", "-", "-", "-"
+		registered, source, age, providers, aside, left := "-", "-", "-", "-", "-", "-"
 		if x.Side == Provider {
 			registered = map[bool]string{true: "yes", false: "no"}[x.Registered]
 		} else {
-			source, providers = x.Source, fmt.Sprint(x.Providers)
+			source, providers, aside, left = x.Source, fmt.Sprint(x.Providers), fmt.Sprint(x.SetAside), fmt.Sprint(x.RetriesLeft)
 			if !x.At.IsZero() {
 				age = short(max(time.Since(x.At), 0))
 			}
@@ -78,8 +84,8 @@ func (s *Counters) standings(b *bytes.Buffer) {
 		if x.Err != nil {
 			cause = plain(x.Err.Error())
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Side, plain(x.Service), plain(x.Registry), cmp.Or(plain(x.Address), "-"),
-			registered, source, age, providers, cause)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Side, plain(x.Service), plain(x.Registry), cmp.Or(plain(x.Address), "-"),
+			registered, source, age, providers, aside, left, cause)
 	}
 	_ = w.Flush() // a bytes.Buffer takes all
 }
@@ -90,26 +96,36 @@ func (s *Counters) gauges(b *bytes.Buffer) {
 	if len(list) == 0 {
 		return
 	}
-	b.WriteString("# HELP ferry_registered Whether a provider's entry is proved to be in the registry.\n# TYPE ferry_registered gauge\n")
-	for _, x := range list {
-		if x.Side == Provider {
-			n := 0
-			if x.Registered {
-				n = 1
+	write := func(name, kind, help, side string, value func(Standing) (labels string, n float64)) {
+		fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+		for _, x := range list {
+			if x.Side != side {
+				continue
 			}
-			fmt.Fprintf(b, "ferry_registered{service=\"%s\",registry=\"%s\",address=\"%s\"} %d\n", escape(x.Service), escape(x.Registry), escape(x.Address), n)
+			if more, n := value(x); !math.IsNaN(n) {
+				fmt.Fprintf(b, "%s{service=\"%s\",registry=\"%s\"%s} %g\n", name, escape(x.Service), escape(x.Registry), more, n)
+			}
 		}
 	}
-	b.WriteString("# HELP ferry_list_providers Providers in a consumer's list.\n# TYPE ferry_list_providers gauge\n")
-	for _, x := range list {
-		if x.Side == Consumer {
-			fmt.Fprintf(b, "ferry_list_providers{service=\"%s\",registry=\"%s\",source=\"%s\"} %d\n", escape(x.Service), escape(x.Registry), escape(x.Source), x.Providers)
+	write("ferry_registered", "gauge", "Whether a provider's entry is proved to be in the registry.", Provider, func(x Standing) (string, float64) {
+		return `,address="` + escape(x.Address) + `"`, map[bool]float64{true: 1}[x.Registered]
+	})
+	write("ferry_list_providers", "gauge", "Providers in a consumer's list.", Consumer, func(x Standing) (string, float64) {
+		return `,source="` + escape(x.Source) + `"`, float64(x.Providers)
+	})
+	write("ferry_list_age_seconds", "gauge", "Time since a consumer's list was read.", Consumer, func(x Standing) (string, float64) {
+		if x.At.IsZero() {
+			return "", math.NaN()
 		}
-	}
-	b.WriteString("# HELP ferry_list_age_seconds Time since a consumer's list was read.\n# TYPE ferry_list_age_seconds gauge\n")
-	for _, x := range list {
-		if x.Side == Consumer && !x.At.IsZero() {
-			fmt.Fprintf(b, "ferry_list_age_seconds{service=\"%s\",registry=\"%s\",source=\"%s\"} %g\n", escape(x.Service), escape(x.Registry), escape(x.Source), time.Since(x.At).Seconds())
-		}
-	}
+		return `,source="` + escape(x.Source) + `"`, max(time.Since(x.At), 0).Seconds()
+	})
+	write("ferry_providers_set_aside", "gauge", "Providers that failed too often and are only probed.", Consumer, func(x Standing) (string, float64) {
+		return "", float64(x.SetAside)
+	})
+	write("ferry_retry_budget", "gauge", "Repeats of calls that may have run which may be made now.", Consumer, func(x Standing) (string, float64) {
+		return "", float64(x.RetriesLeft)
+	})
+	write("ferry_retries_refused_total", "counter", "Repeats that the retry budget did not pay for.", Consumer, func(x Standing) (string, float64) {
+		return "", float64(x.RetriesRefused)
+	})
 }
