@@ -27,7 +27,10 @@ type entry struct {
 	settled chan struct{}      // closed and replaced after each attempt
 	turned  context.CancelFunc // ends the present attempt, when what is wanted changes
 
-	removed bool // the goroutine's: the node was seen to be gone, or not ours, when that was wanted; stays when done is closed
+	// The following belong to the goroutine.
+	connection int64          // the one on which it was proved last; 0 before
+	gen        *zk.Generation // in which it was proved last; nil before, and for nodes that stay
+	removed    bool           // the node was seen to be gone, or not ours, when that was wanted; stays when done is closed
 }
 
 // content is what an entry keeps in the tree. But for changed, it is used by one goroutine at a time.
@@ -123,7 +126,7 @@ func (e *entry) run(ctx context.Context) {
 		var gen *zk.Generation
 		var err error
 		if want {
-			gen, err = e.content.prove(attempt)
+			gen, err = e.proveAgain(attempt)
 		} else if err = e.content.remove(attempt); err == nil && e.leave() {
 			cancel()
 			e.removed = true
@@ -143,6 +146,20 @@ func (e *entry) run(ctx context.Context) {
 			delay = e.base()
 		}
 	}
+}
+
+// proveAgain proves. When the connection was lost or the session ended since the last proof, all others lost theirs too.
+func (e *entry) proveAgain(attempt context.Context) (*zk.Generation, error) {
+	over := e.gen != nil && e.gen.Context().Err() != nil
+	if e.connection != 0 && (over || e.r.lostSince(e.connection)) {
+		e.r.back(attempt)
+		e.connection, e.gen = e.r.zk.Status().Connection, nil
+	}
+	gen, err := e.content.prove(attempt)
+	if err == nil {
+		e.connection, e.gen = e.r.zk.Status().Connection, gen
+	}
+	return gen, err
 }
 
 // base is the first pause before mending.
@@ -189,8 +206,8 @@ func (e *entry) leave() bool {
 	return true
 }
 
-// rest waits, with a proved entry, until something happens to it, and then, or with an error, a while longer: the
-// entries of all processes are mended at the same moment otherwise.
+// rest waits, with a proved entry, until something happens to it, and then, or with an error, a while longer: somebody else may
+// be at work on the node.
 func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, delay time.Duration) {
 	if err != nil {
 		if refused(err) {
@@ -210,7 +227,6 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 		pause(attempt, delay)
 		return
 	}
-	connection := e.r.zk.Status().Connection
 	ended := context.Background()
 	if gen != nil {
 		ended = gen.Context()
@@ -226,11 +242,6 @@ func (e *entry) rest(attempt context.Context, gen *zk.Generation, err error, del
 		}
 	}
 	e.unproved()
-	// When it was the connection or the session, all others lost theirs too.
-	if e.r.lostSince(connection) || ended.Err() != nil {
-		e.r.online(attempt)
-		delay = max(delay, e.r.comeback())
-	}
 	pause(attempt, delay)
 }
 

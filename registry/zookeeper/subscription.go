@@ -26,6 +26,7 @@ type subscription struct {
 	wake       chan struct{} // one place: a category changed
 	connection int64         // the one that the list was read on
 	pace       time.Duration // from a change to reading; more for a list that changes all the time
+	took       time.Duration // the last reading
 
 	told bool
 	last registry.State // what notify was told
@@ -37,6 +38,7 @@ type subscription struct {
 type category struct {
 	path    string
 	lasting bool // only entries that outlive their processes count: all others are found by application
+	rules   bool // somebody waits for its changes to take effect
 	watch   *zk.Watch
 	changed atomic.Bool
 	names   map[string]parsed // the children as they were read last
@@ -66,7 +68,8 @@ func (r *Registry) Subscribe(ctx context.Context, service *url.URL, notify func(
 		}
 	}
 	for _, name := range names {
-		c := &category{path: r.servicePath(service) + "/" + name, lasting: name == registry.Providers && !r.byInterface()}
+		c := &category{path: r.servicePath(service) + "/" + name, lasting: name == registry.Providers && !r.byInterface(),
+			rules: name == registry.Configurators || name == registry.Routers}
 		c.changed.Store(true)
 		c.watch = zk.NewWatch(func(zk.Event) {
 			c.changed.Store(true)
@@ -100,6 +103,7 @@ func (s *subscription) run(ctx context.Context) {
 			if s.r.online(ctx) {
 				pause(ctx, s.r.comeback())
 			}
+			began = time.Now()
 			err = s.read(ctx)
 		}
 		switch {
@@ -110,6 +114,7 @@ func (s *subscription) run(ctx context.Context) {
 			pause(ctx, s.r.p.Retry)
 			continue
 		}
+		s.took = time.Since(began)
 		if !s.live {
 			s.settle(ctx)
 		}
@@ -128,10 +133,12 @@ func (s *subscription) run(ctx context.Context) {
 // restarts, and of all lists, when the connection was lost. quiet is how long the list had not changed before.
 func (s *subscription) rest(ctx context.Context, quiet time.Duration) {
 	if !s.r.lostSince(s.connection) {
-		if s.pace = min(2*s.pace, calm); s.pace == 0 || quiet > 2*calm {
+		if s.pace == 0 || quiet > 2*s.pace {
 			s.pace = batch
+		} else {
+			s.pace = max(min(2*s.pace, calm), min(share*s.took, longestCalm))
 		}
-		pause(ctx, s.pace)
+		s.linger(ctx)
 		return
 	}
 	short, cancel := context.WithTimeout(ctx, grace)
@@ -140,6 +147,25 @@ func (s *subscription) rest(ctx context.Context, quiet time.Duration) {
 		s.stale(ctx, zk.ErrDisconnected)
 	}
 	s.r.back(ctx)
+}
+
+// linger waits for the list's pace, or less when a rule comes.
+func (s *subscription) linger(ctx context.Context) {
+	end := timer(s.pace)
+	defer end.Stop()
+	for {
+		if slices.ContainsFunc(s.categories, func(c *category) bool { return c.rules && c.changed.Load() }) {
+			pause(ctx, batch)
+			return
+		}
+		select {
+		case <-end.C:
+			return
+		case <-s.wake: // reading looks at what changed anyway
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // patiently reads, but gives up when the servers do not answer for a while, and the first time as soon as they are known

@@ -59,6 +59,8 @@ const (
 	maxRequests = 8                      // requests of one registry in flight
 	batch       = 50 * time.Millisecond  // changes within it make one notification
 	calm        = 500 * time.Millisecond // the same for a list that changes all the time
+	share       = 20                     // of the time, one part at most is spent reading such a list: servers that are busy are slow
+	longestCalm = 5 * time.Second        // however slow they are
 	grace       = time.Second            // a silence that subscribers are not told of
 	closing     = 2 * time.Second        // for unregistering at Close
 	mend        = 50 * time.Millisecond  // before the first attempt to mend an entry
@@ -270,13 +272,16 @@ func (r *Registry) back(ctx context.Context) {
 
 // pause sleeps for d on the average, between a half and one and a half of it, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d/2 + rand.N(d+1))
+	t := timer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
 	}
 }
+
+// timer fires after d on the average, between a half and one and a half of it.
+func timer(d time.Duration) *time.Timer { return time.NewTimer(d/2 + rand.N(d+1)) }
 
 func (r *Registry) log() *slog.Logger { return r.env.Log() }
 
