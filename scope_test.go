@@ -11,6 +11,7 @@ import (
 
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/extension"
+	"github.com/ferryrpc/ferry/internal/zktest"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/proxy"
 	"github.com/ferryrpc/ferry/url"
@@ -110,12 +111,23 @@ func TestCallsStayInTheProcess(t *testing.T) {
 	}
 }
 
-// TestProviderInTheProcessComesAndGoes: calls turn to the registry's providers and back under load, and none fails.
+// TestProviderInTheProcessComesAndGoes: calls turn to the registry's providers and back under load, and none fails, whichever
+// way the registry finds them.
 func TestProviderInTheProcessComesAndGoes(t *testing.T) {
-	reg := "memory://" + t.Name()
-	export(t, reg, "ann")
-	x, own := together(t, reg)
-	in, err := consumerWith(t, x, reg)
+	t.Run("memory", func(t *testing.T) { comesAndGoes(t, "memory://"+t.Name()) })
+	real.Both(t, func(t *testing.T, z zktest.Target) {
+		for _, kind := range []string{"interface", "service", "all"} {
+			t.Run("registry-type="+kind, func(t *testing.T) {
+				comesAndGoes(t, "zookeeper://"+z.Addr()+"?cache=false&registry-type="+kind+"&group="+url.Encode(t.Name()))
+			})
+		}
+	})
+}
+
+func comesAndGoes(t *testing.T, reg string) {
+	export(t, reg, "ann", ferry.Param("application", "others"))
+	x, own := together(t, reg, ferry.Param("application", "ours"))
+	in, err := consumerWith(t, x, reg, ferry.Param("application", "ours"))
 	require.NoError(t, err)
 	is := func(want string) {
 		t.Helper()
@@ -125,11 +137,11 @@ func TestProviderInTheProcessComesAndGoes(t *testing.T) {
 		}, patience, time.Millisecond, want)
 	}
 	is("own inside")
-	require.NoError(t, in.in.Directory().Ready(t.Context()), "the others are known as well")
+	require.Eventually(t, func() bool { return len(in.in.Directory().Snapshot().Targets) == 2 }, patience, time.Millisecond, "the others are known as well")
 	stop := load(in, 4)
 	require.NoError(t, own.Close(context.Background()))
 	is("ann sold apple")
-	again := &ferry.Server{Registry: reg, Extensions: x}
+	again := &ferry.Server{Registry: reg, Extensions: x, Options: []ferry.Option{ferry.Param("application", "ours")}}
 	require.NoError(t, again.ExportValue(service, peerNoter{"new"}))
 	is("new inside")
 	require.NoError(t, again.Close(context.Background()))

@@ -3,6 +3,7 @@ package ferry_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,8 @@ func (w *town) published(who string) *url.URL {
 // TestProvidersApplyOverridesToThemselves: the entry in the registry is replaced by the changed one under load, within a
 // second, and what protects the service stays.
 func TestProvidersApplyOverridesToThemselves(t *testing.T) {
-	everywhere(t, []ferry.Option{ferry.Cluster("failover")}, func(t *testing.T, w *town) {
+	everywhere(t, nil, func(t *testing.T, w *town) {
+		var took []time.Duration
 		becomes := func(key, want string, who ...string) {
 			t.Helper()
 			begun := time.Now()
@@ -38,7 +40,7 @@ func TestProvidersApplyOverridesToThemselves(t *testing.T) {
 				require.Eventually(t, func() bool { return w.published(name).Param(key) == want }, patience, time.Millisecond, "%s of %s is %q", key, name,
 					w.published(name).Param(key))
 			}
-			require.Less(t, time.Since(begun), 10*time.Second) // a second is usual; the machine may be busy
+			took = append(took, time.Since(begun))
 		}
 		rule := func(item string) string {
 			return "configVersion: v2.7\nscope: service\nkey: x\nconfigs:\n- side: provider\n" + item
@@ -91,6 +93,10 @@ func TestProvidersApplyOverridesToThemselves(t *testing.T) {
 			}
 			return n == 3
 		}, patience, time.Millisecond, "old entries are gone")
+		// From the rule to the consumer that applies none itself: most take a second at most, however busy the machine is now and then.
+		slices.Sort(took)
+		t.Logf("changes took %v", took)
+		require.Less(t, took[(len(took)-1)/2], time.Second)
 	})
 }
 
