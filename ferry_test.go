@@ -3,6 +3,8 @@ package ferry_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,16 @@ import (
 
 var real zktest.Shared
 
-func TestMain(m *testing.M) { real.Main(m, leak.Known()...) }
+func TestMain(m *testing.M) {
+	if registry := os.Getenv("FERRY_TEST_PROVIDER"); registry != "" {
+		if err := provideToParent(registry); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	real.Main(m, leak.Known()...)
+}
 
 const patience = 20 * time.Second
 

@@ -108,6 +108,12 @@ func failingProviders(t *testing.T, f failing, b *book) (addresses []string) {
 
 // listen serves each connection with run until the test ends.
 func listen(t *testing.T, run func(net.Conn)) (address string) {
+	address, _ = listenUntil(t, run)
+	return address
+}
+
+// listenUntil does the same; after stop nobody connects any more, and connections that are there stay.
+func listenUntil(t *testing.T, run func(net.Conn)) (address string, stop func()) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var serving sync.WaitGroup
@@ -134,7 +140,7 @@ func listen(t *testing.T, run func(net.Conn)) (address string) {
 		mu.Unlock()
 		serving.Wait()
 	})
-	return l.Addr().String()
+	return l.Addr().String(), func() { l.Close() }
 }
 
 // A relay passes bytes between consumers and a provider.
