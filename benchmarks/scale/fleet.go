@@ -17,14 +17,16 @@ import (
 	"github.com/ferryrpc/ferry/zkembed"
 )
 
-// patience is how long anything may take.
-const patience = 5 * time.Minute
+const (
+	patience = 10 * time.Minute // how long anything may take
+	deaths   = 5                // processes that die one after the other
+)
 
 // A fleet is all processes and their ZooKeeper.
 type fleet struct {
 	size
 	zk        *zkembed.Server
-	dying     *zkembed.Listener // where process 0 connects
+	dying     *zkembed.Listener // where the processes connect that will die
 	want      map[string]int    // providers by service
 	load      *meter
 	processes []*process
@@ -49,7 +51,7 @@ type list struct {
 	directory *cluster.Roster
 	n         atomic.Int64 // providers in the newest list
 	live      atomic.Bool  // it was read from the registry
-	reads     atomic.Int64 // lists delivered
+	at        atomic.Int64 // when it was delivered, ns
 }
 
 func newFleet(s size) (*fleet, error) {
@@ -86,7 +88,7 @@ func (f *fleet) connect() error {
 	f.processes, f.consumers = make([]*process, f.size.processes), make([]*consumer, f.size.consumers)
 	return each(f.size.processes+f.size.consumers, func(i int) error {
 		address := f.zk.Addr()
-		if i == 0 {
+		if i < deaths {
 			address = f.dying.Addr()
 		}
 		reg, err := f.open(address)
@@ -169,7 +171,7 @@ func (c *consumer) subscribe(service int) error {
 		l.directory.Update(s)
 		l.n.Store(int64(len(s.URLs)))
 		l.live.Store(s.Source == registry.Live)
-		l.reads.Add(1)
+		l.at.Store(time.Now().UnixNano())
 	})
 }
 
@@ -189,10 +191,21 @@ func (f *fleet) await(ok func(*list) bool) error {
 	return nil
 }
 
+// latest is when the last list was delivered.
+func (f *fleet) latest() time.Time {
+	var at int64
+	for _, c := range f.consumers {
+		for _, l := range c.lists {
+			at = max(at, l.at.Load())
+		}
+	}
+	return time.Unix(0, at)
+}
+
 // registered waits until all entries are proved.
 func (f *fleet) registered() error {
 	deadline := time.Now().Add(patience)
-	for _, p := range f.processes[1:] { // process 0 may be dead
+	for _, p := range f.processes[deaths:] {
 		for !all(p.reg.Registered()) {
 			if time.Now().After(deadline) {
 				return fmt.Errorf("entries are missing after %v", patience)

@@ -16,16 +16,16 @@ import (
 // figures are what was measured.
 type figures struct {
 	size
-	session, entry, service float64 // bytes per session, registered entry, subscribed service
-	death                   time.Duration
-	cut, lost               wave
-	start                   wave
+	session, entry, service float64         // bytes per session, registered entry, subscribed service
+	deaths                  []time.Duration // each until the last consumer knows, sorted
+	start, cut, ended, lost wave
+	whole                   float64 // bytes that the process took from the system, at most
 }
 
 // A wave is what a mass of processes did at once.
 type wave struct {
 	requests, peak int
-	entries, lists time.Duration // until all entries and all lists were right again
+	lists          time.Duration // until the last list was right again
 	quiet          time.Duration // until the last request
 }
 
@@ -38,6 +38,13 @@ func heap() float64 {
 	return float64(m.HeapAlloc + m.StackInuse)
 }
 
+// taken is the memory that the process has from the system.
+func taken() float64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.Sys - m.HeapReleased)
+}
+
 func measure(s size, progress io.Writer) (figures, error) {
 	fmt.Fprintf(progress, "%d services × %d providers in %d processes, %d consumers × %d services\n", s.services, s.providers, s.processes, s.consumers, s.each)
 	r := figures{size: s}
@@ -48,11 +55,13 @@ func measure(s size, progress io.Writer) (figures, error) {
 	for _, step := range []struct {
 		what string
 		do   func(*figures) error
-	}{{"all start", f.measureStart}, {"a process dies", f.measureDeath}, {"all connections are cut", f.measureCut}, {"the server loses its data", f.measureLoss}} {
+	}{{"all start", f.measureStart}, {"processes die", f.measureDeaths}, {"all connections are cut", f.measureCut}, {"all sessions end", f.measureEnd},
+		{"the server loses its data", f.measureLoss}} {
 		if err == nil {
 			begun := time.Now()
 			err = step.do(&r)
-			fmt.Fprintf(progress, "  %s: %v\n", step.what, time.Since(begun).Round(time.Millisecond))
+			r.whole = max(r.whole, taken())
+			fmt.Fprintf(progress, "  %s: %v, %.1f GiB\n", step.what, time.Since(begun).Round(time.Millisecond), taken()/(1<<30))
 		}
 	}
 	if e := f.close(); err == nil {
@@ -85,27 +94,43 @@ func (f *fleet) measureStart(r *figures) error {
 	return nil
 }
 
-// measureDeath ends the session of process 0, which serves a service that all consumers have, and which never comes back.
-func (f *fleet) measureDeath(r *figures) error {
-	p := f.processes[0]
+// measureDeaths ends the sessions of a few processes, one after the other, which serve what all consumers have among them,
+// and which never come back.
+func (f *fleet) measureDeaths(r *figures) error {
 	f.dying.Refuse()
-	begun := time.Now()
-	for _, s := range f.zk.Sessions() {
-		if slices.ContainsFunc(s.Ephemerals, func(path string) bool { return strings.Contains(path, url.Encode(p.urls[0].Host()+":")) }) {
-			f.zk.Expire(s.ID)
+	for _, p := range f.processes[:deaths] {
+		begun := time.Now()
+		for _, s := range f.zk.Sessions() {
+			if slices.ContainsFunc(s.Ephemerals, func(path string) bool { return strings.Contains(path, url.Encode(p.urls[0].Host()+":")) }) {
+				f.zk.Expire(s.ID)
+			}
+		}
+		for _, u := range p.urls {
+			f.want[u.Interface()]--
+		}
+		err := f.await(f.complete)
+		r.deaths = append(r.deaths, time.Since(begun))
+		if err := errors.Join(err, p.reg.Close()); err != nil { // or it would come back with the listener
+			return err
 		}
 	}
-	for _, u := range p.urls {
-		f.want[u.Interface()]--
-	}
-	err := f.await(f.complete)
-	r.death = time.Since(begun)
-	return errors.Join(err, p.reg.Close()) // or it would come back with the listener
+	slices.Sort(r.deaths)
+	return nil
 }
 
 // measureCut cuts all connections. Sessions live, so that nothing is lost, but everybody comes back and looks.
 func (f *fleet) measureCut(r *figures) error {
 	return f.wave(&r.cut, func() error { f.zk.Cut(); return nil })
+}
+
+// measureEnd ends all sessions, as when the ensemble was away for longer than they last: everything has to be made again.
+func (f *fleet) measureEnd(r *figures) error {
+	return f.wave(&r.ended, func() error {
+		for _, s := range f.zk.Sessions() {
+			f.zk.Expire(s.ID)
+		}
+		return nil
+	})
 }
 
 // measureLoss has the server away for a while and come back without its data.
@@ -125,15 +150,13 @@ func (f *fleet) wave(w *wave, strike func() error) error {
 	}
 	begun := time.Now()
 	f.load.begin()
-	if err := f.registered(); err != nil {
-		return err
+	for over := false; !over; over = f.load.last() == w.quiet { // it is quiet too while all wait for something
+		w.quiet = f.load.quiet()
+		if err := errors.Join(f.registered(), f.await(f.complete)); err != nil {
+			return err
+		}
 	}
-	w.entries = time.Since(begun)
-	if err := f.await(f.complete); err != nil {
-		return err
-	}
-	w.lists = time.Since(begun)
-	w.quiet = f.load.quiet()
+	w.lists = f.latest().Sub(begun)
 	w.requests, w.peak = f.load.result()
 	return nil
 }
@@ -154,16 +177,24 @@ func print(out io.Writer, all []figures) {
 	line("memory of an entry, server's node included", func(f *figures) string { return kib(f.entry) })
 	line("memory of a session", func(f *figures) string { return kib(f.session) })
 	line("memory of a subscribed service with its providers", func(f *figures) string { return kib(f.service) })
-	line("all consumers start: requests", func(f *figures) string { return fmt.Sprint(f.start.requests) })
-	line("  most in a second", func(f *figures) string { return fmt.Sprint(f.start.peak) })
-	line("  until all have their lists", func(f *figures) string { return seconds(f.start.lists) })
-	line("a process's session ends: until the last consumer knows", func(f *figures) string { return seconds(f.death) })
+	line("  per provider", func(f *figures) string { return kib(f.service / float64(f.providers)) })
+	line("memory of everything together", func(f *figures) string { return fmt.Sprintf("%.1f GiB", f.whole/(1<<30)) })
+	wavy := func(what, then string, w func(*figures) *wave) {
+		line(what+": requests", func(f *figures) string { return fmt.Sprint(w(f).requests) })
+		line("  most in a second", func(f *figures) string { return fmt.Sprint(w(f).peak) })
+		line("  "+then, func(f *figures) string { return seconds(w(f).lists) })
+	}
+	wavy("all consumers start", "until all have their lists", func(f *figures) *wave { return &f.start })
+	line("a process's session ends: until the last consumer knows", func(f *figures) string {
+		if len(f.deaths) == 0 {
+			return "-"
+		}
+		return seconds(f.deaths[len(f.deaths)/2]) + ", at most " + seconds(f.deaths[len(f.deaths)-1])
+	})
 	line("all connections cut: requests", func(f *figures) string { return fmt.Sprint(f.cut.requests) })
 	line("  most in a second", func(f *figures) string { return fmt.Sprint(f.cut.peak) })
 	line("  until the last one", func(f *figures) string { return seconds(f.cut.quiet) })
-	line("server back without data: requests", func(f *figures) string { return fmt.Sprint(f.lost.requests) })
-	line("  most in a second", func(f *figures) string { return fmt.Sprint(f.lost.peak) })
-	line("  until all entries are proved", func(f *figures) string { return seconds(f.lost.entries) })
-	line("  until all lists are whole", func(f *figures) string { return seconds(f.lost.lists) })
+	wavy("all sessions end", "until all lists are whole", func(f *figures) *wave { return &f.ended })
+	wavy("server back without data", "until all lists are whole", func(f *figures) *wave { return &f.lost })
 	_ = w.Flush() // standard output takes it or nobody reads it
 }

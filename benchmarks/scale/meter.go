@@ -60,17 +60,27 @@ func (m *meter) most(length time.Duration) (peak int) {
 	return peak
 }
 
+// last returns when the last request was.
+func (m *meter) last() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slot * time.Duration(len(m.slots))
+}
+
 // quiet waits until there was no request for two seconds, and returns when the last one was.
 func (m *meter) quiet() time.Duration {
 	const silence = 2 * time.Second
 	for {
-		m.mu.Lock()
-		last := slot * time.Duration(len(m.slots))
-		over := time.Since(m.since) > last+silence
-		m.mu.Unlock()
-		if over {
+		if last := m.last(); m.passed() > last+silence {
 			return last
 		}
 		time.Sleep(slot)
 	}
+}
+
+// passed is the time since begin.
+func (m *meter) passed() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Since(m.since)
 }

@@ -42,8 +42,9 @@ func TestFigures(t *testing.T) {
 	r, err := measure(s, io.Discard)
 	require.NoError(t, err)
 	t.Logf("%+v", r)
-	require.Less(t, r.death, 10*time.Second, "a dead process leaves the lists soon after its session")
+	require.Less(t, r.deaths[len(r.deaths)/2], 10*time.Second, "a dead process leaves the lists soon after its session")
 	const most = 8 << 10 // of its URL, as it came and merged with the consumer's
 	require.Less(t, r.service/float64(r.providers), float64(most), "bytes per provider of a subscribed service")
+	require.Less(t, r.ended.requests, 40*(r.services*r.providers+3*r.consumers*r.each))
 	require.Less(t, r.lost.requests, 40*(r.services*r.providers+3*r.consumers*r.each))
 }
