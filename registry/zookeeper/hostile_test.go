@@ -110,8 +110,9 @@ func TestListThatIsTooLarge(t *testing.T) {
 			_, err := c.Create(ctx, zk.Node{Path: names[i]})
 			require.NoError(t, err)
 		}
-		state := s.Wait(t, "a report", func(state registry.State) bool { return state.Err != nil && state.Source == registry.Memory })
-		require.ErrorIs(t, state.Err, zk.ErrTooLarge)
+		state := s.Wait(t, "a report", func(state registry.State) bool {
+			return errors.Is(state.Err, zk.ErrTooLarge) && state.Source == registry.Memory
+		})
 		require.ErrorContains(t, state.Err, "com.example.Large")
 		require.Less(t, len(state.Err.Error()), 500)
 		require.Equal(t, []*url.URL{one}, state.URLs, "the last list stays")

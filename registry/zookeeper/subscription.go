@@ -365,10 +365,12 @@ func (s *subscription) reason(err error) error {
 	return fmt.Errorf("zookeeper: list %s at %s: %w", s.service.Interface(), s.r.zk.Addresses(), err)
 }
 
-// tell passes a state on, unless notify knows it.
+// tell passes a state on, unless notify knows it. The reasons for which an old list is one change all the time during an outage;
+// only that the list is too large is news.
 func (s *subscription) tell(ctx context.Context, state registry.State) {
+	large := errors.Is(state.Err, zk.ErrTooLarge) && !errors.Is(s.last.Err, zk.ErrTooLarge)
 	same := s.told && state.Source == s.last.Source && slices.Equal(state.URLs, s.last.URLs) &&
-		(state.Err == nil) == (s.last.Err == nil) && (state.Source != registry.Live || sameText(state.Err, s.last.Err))
+		(state.Err == nil) == (s.last.Err == nil) && (state.Source != registry.Live && !large || sameText(state.Err, s.last.Err))
 	if same || ctx.Err() != nil {
 		return
 	}
