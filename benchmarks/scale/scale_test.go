@@ -33,6 +33,13 @@ func TestNoStampede(t *testing.T) {
 	require.GreaterOrEqual(t, w.requests, entries+lists, "everything is looked at")
 	require.LessOrEqual(t, w.requests, 2*(entries+3*lists), "a list has three categories")
 	require.Less(t, f.load.most(2*slot), w.requests/3, "no more than a third at the same moment")
+
+	// The same when all sessions end, and everything has to be made again.
+	require.NoError(t, f.measureEnd(&figures{}))
+	total, _ := f.load.result()
+	t.Logf("%d requests, at most %d at the same moment", total, f.load.most(2*slot))
+	require.GreaterOrEqual(t, total, 2*entries)
+	require.Less(t, f.load.most(2*slot), total/3)
 }
 
 // TestFigures runs the whole program at a small size: whatever happens to the fleet, all its lists become whole again.
