@@ -58,8 +58,8 @@ bench:
 # Locks on the embedded server, a single one and an ensemble of three, with the herd for comparison; about two minutes.
 .PHONY: bench-ordered
 bench-ordered:
-	go test -run '^$$' -bench 'TakeOver|OwnerKilled' -benchtime 1x ./coordination/ordered
-	go test -run '^$$' -bench Calls -benchtime 0.4s ./coordination/ordered
+	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench 'TakeOver|OwnerKilled' -benchtime 1x ./coordination/ordered
+	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench Calls -benchtime 0.4s ./coordination/ordered
 
 .PHONY: bench-locks
 bench-locks:

@@ -1,3 +1,5 @@
+//go:build !race
+
 package ordered_test
 
 import (

@@ -3,6 +3,7 @@ package ordered_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +26,8 @@ type tally struct{}
 // Append returns at once.
 func (tally) Append(_ context.Context, _, _ string) (int64, error) { return 1, nil }
 
-// eachServer runs a benchmark with the embedded server and with a real one that writes through to its disk.
+// eachServer runs a benchmark with the embedded server and with a real one that writes through to its disk. FERRY_BENCH_ENSEMBLE=1 adds
+// an ensemble of three.
 func eachServer(b *testing.B, run func(b *testing.B, address string)) {
 	b.Run("embedded", func(b *testing.B) {
 		z, err := zkembed.Start(zkembed.Options{})
@@ -34,6 +36,9 @@ func eachServer(b *testing.B, run func(b *testing.B, address string)) {
 		run(b, z.Addr())
 	})
 	b.Run("real", func(b *testing.B) { run(b, zktest.Start(b, zktest.Options{Sync: true}).Addr()) })
+	if os.Getenv("FERRY_BENCH_ENSEMBLE") != "" {
+		b.Run("ensemble", func(b *testing.B) { run(b, zktest.StartEnsemble(b, zktest.Options{Sync: true}).Addr()) })
+	}
 }
 
 // BenchmarkCalls compares ordered calls with the same calls without an order and with a lock for each, from 64 callers over one
