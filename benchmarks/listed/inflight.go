@@ -30,7 +30,7 @@ func limits(n int, raised bool) map[string]int {
 	if !raised {
 		return nil
 	}
-	return map[string]int{"threads": n, "connection.executes": n, "connection.calls": n}
+	return map[string]int{"threads": n, "queues": n, "connection.executes": n, "connection.calls": n}
 }
 
 // gate is a service whose handlers wait until it is opened.
