@@ -10,6 +10,10 @@ import (
 // still for a while with a call for us in its hands.
 const quiet = time.Second
 
+// linger is how long a server that refuses must hear nothing, neither a connection nor a request, before it hangs up: a
+// consumer whose list is a moment old may be dialling, and a call that is hung up on looks as if it had run.
+const linger = 20 * time.Millisecond
+
 // Readonly tells all consumers to send their next calls elsewhere (Dubbo's READONLY event). Calls that come
 // nevertheless are served.
 func (s *Server) Readonly() {
@@ -22,7 +26,7 @@ func (s *Server) Readonly() {
 
 // Close shuts the server down gracefully: READONLY to all consumers, then service goes on until nothing runs and no
 // request has come for a while, or every consumer has left, or ctx ends. What comes after that is refused with status
-// 100, which says that it did not run. It returns when no handler and no goroutine of the server is left, but does not
+// 100, which says that it did not run, until nothing comes any more. It returns when no handler and no goroutine of the server is left, but does not
 // wait longer than ctx for handlers.
 func (s *Server) Close(ctx context.Context) error {
 	s.closing.Do(func() { s.closeErr = s.close(ctx) })
@@ -33,6 +37,7 @@ func (s *Server) close(ctx context.Context) error {
 	s.Readonly()
 	s.drain(ctx)
 	s.refusing.Store(true)
+	s.linger(ctx)
 	for _, c := range s.all() {
 		_ = c.conn.Flush(ctx)
 	}
@@ -47,6 +52,25 @@ func (s *Server) close(ctx context.Context) error {
 		// A handler is still running; its worker ends with it.
 	}
 	return err
+}
+
+// linger waits while consumers still come, but not for ever: some dial again and again.
+func (s *Server) linger(ctx context.Context) {
+	const step = 2 * time.Millisecond
+	t := time.NewTicker(step)
+	defer t.Stop()
+	came := func() int64 { return s.requests.Load() + s.accepted.Load() }
+	start, seen := time.Now(), came()
+	for still := start; time.Since(still) < linger && time.Since(start) < quiet; {
+		if n := came(); n != seen {
+			seen, still = n, time.Now()
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *Server) drain(ctx context.Context) {

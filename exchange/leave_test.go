@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,4 +41,29 @@ func TestServerThatLeftIsNotDialledAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	defer second.Close()
 	require.Eventually(t, c.Available, patience, time.Millisecond)
+}
+
+// TestConsumersThatComeWhileTheServerGoes: a server that nobody is connected to closes at once, while consumers that have
+// not heard of it yet dial it. None may be left without an answer, which it would have to report as a call that may have run.
+func TestConsumersThatComeWhileTheServerGoes(t *testing.T) {
+	const rounds, consumers = 40, 4
+	for range rounds {
+		s := serve(t, Params{}, ServerParams{}, echo)
+		var all sync.WaitGroup
+		errs := make([]error, consumers)
+		for i := range consumers {
+			c := dial(t, s.Addr().String(), Params{})
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 500 * time.Microsecond) // spreads them over what Close does
+				_, errs[i] = call(c, "x", patience)
+			})
+		}
+		require.NoError(t, s.Close(context.Background()))
+		all.Wait()
+		for _, err := range errs {
+			if err != nil {
+				requireSent(t, err, false)
+			}
+		}
+	}
 }

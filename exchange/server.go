@@ -32,6 +32,7 @@ type Server struct {
 	workers  *workers
 	listener transport.Listener
 	requests atomic.Int64 // ever received; draining looks whether it moves
+	accepted atomic.Int64 // connections ever
 	refusing atomic.Bool
 	talks    atomic.Int32   // connections that carry text
 	talking  atomic.Int32   // those that work on an answer
@@ -99,6 +100,7 @@ func (s *Server) Busy() int { return s.workers.busy() + int(s.talking.Load()) }
 func (s *Server) accept(conn transport.Conn) transport.Receiver {
 	c := &ServerConn{server: s, conn: conn}
 	c.decoder.limit = s.params.Payload
+	s.accepted.Add(1)
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
