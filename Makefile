@@ -38,6 +38,7 @@ unit:
 # Numbers that the race detector would falsify: allocations, and what a call costs.
 guards:
 	go test -count=1 -p 1 -run 'Alloc|Guard' ./...
+	@internal/check/benchstat.sh
 
 modules:
 	cd examples/extension && go vet ./... && go test -race ./...
