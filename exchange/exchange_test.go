@@ -503,13 +503,13 @@ func TestBusyPeerIsNotSlow(t *testing.T) {
 }
 
 func TestClientHeartbeatsKeepAConnectionAndNoticeADeadPeer(t *testing.T) {
-	p := Params{Heartbeat: 20 * time.Millisecond, HeartbeatTimeout: 100 * time.Millisecond}
+	p := Params{Heartbeat: 100 * time.Millisecond, HeartbeatTimeout: time.Second}
 	s := serve(t, p, ServerParams{}, echo)
 	c := dial(t, s.Addr().String(), p)
 	require.NoError(t, c.Connect(context.Background()))
 	first := c.current.Load()
-	deadline := time.NewTimer(400 * time.Millisecond)
-	<-deadline.C
+	silence := time.NewTimer(2 * p.HeartbeatTimeout)
+	<-silence.C
 	require.Same(t, first, c.current.Load(), "a connection with heartbeats stays")
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")

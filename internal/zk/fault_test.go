@@ -103,7 +103,7 @@ func TestFullServerDoesNotCostTheSession(t *testing.T) {
 	z, err := zkembed.Start(zkembed.Options{MaxConns: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, z.Close()) })
-	c := open(t, Config{Addresses: []string{z.Addr()}, SessionTimeout: 6 * time.Second})
+	c := open(t, Config{Addresses: []string{z.Addr()}, SessionTimeout: 20 * time.Second})
 	gen := session(t, c)
 	_, err = c.Create(within(t, 5*time.Second), Node{Path: "/mine", Session: gen})
 	require.NoError(t, err)

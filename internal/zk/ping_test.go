@@ -16,12 +16,12 @@ func TestPingsKeepTheConnection(t *testing.T) {
 	var pings atomic.Int64
 	enough := make(chan struct{})
 	z.Intercept(func(r zkembed.Request) zkembed.Fault {
-		if r.Op == zkembed.OpPing && pings.Add(1) == 5 {
+		if r.Op == zkembed.OpPing && pings.Add(1) == 3 {
 			close(enough)
 		}
 		return zkembed.Fault{}
 	})
-	c, _ := openDialer(t, z.Addr(), 600*time.Millisecond)
+	c, _ := openDialer(t, z.Addr(), 3*time.Second)
 	gen := session(t, c)
 	client := z.Sessions()[0].Client
 	select {

@@ -12,7 +12,7 @@ import (
 // Nothing is asked, and the library's pings keep the session and its connection.
 func TestIdleSessionKeepsItsConnection(t *testing.T) {
 	both(t, func(t *testing.T, addr string) {
-		c := open(t, Config{Addresses: []string{addr}, SessionTimeout: 900 * time.Millisecond})
+		c := open(t, Config{Addresses: []string{addr}, SessionTimeout: 3 * time.Second})
 		gen := session(t, c)
 		c.mu.Lock()
 		l := c.link
