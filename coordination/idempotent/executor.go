@@ -233,6 +233,8 @@ func (x *Executor) decide(ctx context.Context, c Call) (Answer, error) {
 			switch {
 			case e != nil:
 				err = e
+			case b.Left <= 0 && b.Fence.Token > q.Fence.Token: // its executor is dead, and a later one than we are
+				err = fmt.Errorf("%w: its record is of fence %d, this call's is %d", ErrFenced, b.Fence.Token, q.Fence.Token)
 			case b.Left <= 0 || over:
 				at = time.Now()
 				b, err = x.Store.TakeOver(ctx, q)

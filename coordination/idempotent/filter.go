@@ -166,7 +166,7 @@ func (r *recorder) invoke(ctx context.Context, next protocol.Invoker, c *protoco
 	if err != nil {
 		return refused(c, fmt.Errorf("%w: %w", ErrKeyInvalid, err))
 	}
-	call := Call{Key: Key{r.setup.caller(ctx, c), r.service, c.Method.Name, text}, Args: digest, TTL: r.ttl(c)}
+	call := Call{Key: Key{r.setup.caller(ctx, c), r.service, c.Method.Name, text}, Args: digest, Fence: lock.FenceFrom(ctx), TTL: r.ttl(c)}
 	call.Run = func(ctx context.Context) Ran { return r.run(ctx, next, c) }
 	if ask := r.setup.resolver(c.Method.Service, c.Method.Name); ask != nil {
 		call.Resolve = func(ctx context.Context) (Resolved, Ran, error) { return r.resolve(ctx, ask, c, text) }

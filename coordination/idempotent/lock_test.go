@@ -80,6 +80,27 @@ func TestLockTakesOverWithoutWaitingForTheLease(t *testing.T) {
 	})
 }
 
+// The record of a dead executor is not for one that comes later with a smaller fence: it was overtaken, and runs nothing.
+func TestTheRecordOfALaterExecutor(t *testing.T) {
+	store, k := idempotent.NewMemory(0), idempotent.Key{Text: "k"}
+	fence := func(token int64) lock.Fence { return lock.Fence{Incarnation: lock.Incarnation{1}, Token: token} }
+	b, err := store.Begin(t.Context(), idempotent.Request{Key: k, Owner: "dead", Fence: fence(11), Lease: time.Nanosecond, TTL: time.Hour})
+	require.NoError(t, err)
+	require.Equal(t, idempotent.Started, b.State)
+	x := &idempotent.Executor{Store: store, Policy: idempotent.ReExecutable}
+	do := func(token int64) (ran int, err error) {
+		_, err = x.Do(t.Context(), idempotent.Call{Key: k, Fence: fence(token), Run: func(context.Context) idempotent.Ran { ran++; return idempotent.Ran{} }})
+		return ran, err
+	}
+	ran, err := do(10)
+	require.ErrorIs(t, err, idempotent.ErrFenced)
+	require.NotErrorIs(t, err, idempotent.ErrOutcomeUnknown)
+	require.Zero(t, ran)
+	ran, err = do(11)
+	require.NoError(t, err)
+	require.Equal(t, 1, ran)
+}
+
 // A lock that is lost under a call ends its context, and the answer is not given.
 func TestLostLockIsUnknown(t *testing.T) {
 	zktest.Both(t, zktest.Options{}, func(t *testing.T, z zktest.Target) {

@@ -57,6 +57,18 @@ func shorten(text string) string {
 	return text
 }
 
+// FenceKey is the key of a context's value of type *Fence: what the call that has the context runs under. Who owns something for a
+// call, such as its place in an order, answers to it, so that what lies behind refuses who was overtaken.
+type FenceKey struct{}
+
+// FenceFrom returns the fence under which the call of ctx runs: the zero Fence when there is none.
+func FenceFrom(ctx context.Context) Fence {
+	if f, ok := ctx.Value(FenceKey{}).(*Fence); ok {
+		return *f
+	}
+	return Fence{}
+}
+
 // A Gate stands before a resource and refuses who was overtaken. Present must be called, with the resource locked against
 // others, on the first read of a section as well as on every write: a fence that is checked on writes alone lets a stale
 // holder's successor read what that holder then overwrites. The zero value is ready to use, takes the first incarnation that

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/coordination/lock"
 	"github.com/ferryrpc/ferry/coordination/ordered"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/internal/leak"
@@ -165,6 +166,9 @@ type desk struct{ j *journal }
 // Append writes a line and returns its position.
 func (d desk) Append(ctx context.Context, key, caller string) (int64, error) {
 	turn, _ := ordered.From(ctx)
+	if f := lock.FenceFrom(ctx); f != turn.Fence {
+		return 0, fmt.Errorf("the context's fence is %s, the turn's %s", f, turn.Fence)
+	}
 	return d.j.write(key, event{turn.Client, turn.Seq, caller, turn.Fence.Token})
 }
 

@@ -37,8 +37,11 @@ func (l *leased) Err() error {
 
 // Value implements context.Context.
 func (l *leased) Value(key any) any {
-	if _, ok := key.(turnKey); ok {
+	switch key.(type) {
+	case turnKey:
 		return &l.turn
+	case lock.FenceKey:
+		return &l.turn.Fence
 	}
 	return l.Context.Value(key)
 }

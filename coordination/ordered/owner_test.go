@@ -56,6 +56,7 @@ func lostInside(t *testing.T, policy string) (*journal, error) {
 
 // TestPolicies of a call whose owner was lost while it ran: it runs again, or nobody may know.
 func TestPolicies(t *testing.T) {
+	t.Parallel()
 	j, err := lostInside(t, "reexecutable")
 	require.NoError(t, err)
 	require.Equal(t, 1, j.doubles())
@@ -182,12 +183,14 @@ func late(t *testing.T, weak ...int) *journal {
 
 // TestNothingBeginsAfterTheDeadline: the call that ran goes on, since its handler does not look at its context; those behind it do not begin.
 func TestNothingBeginsAfterTheDeadline(t *testing.T) {
+	t.Parallel()
 	j := late(t)
 	j.overlaps = 0
 	j.requireOrder(t, true, 0)
 }
 
 func TestWithoutTheDeadlineALateOwnerGoesOn(t *testing.T) {
+	t.Parallel()
 	j := late(t, ordered.Deadline)
 	j.overlaps = 0
 	wrong, _ := j.disorder(true)

@@ -157,11 +157,13 @@ func overtaken(t *testing.T, s *shelf) (before, after []byte) {
 }
 
 func TestStaleOwnerIsSealedOff(t *testing.T) {
+	t.Parallel()
 	before, after := overtaken(t, newShelf())
 	require.Equal(t, before, after)
 }
 
 func TestWithoutTheSealAStaleOwnerOverwrites(t *testing.T) {
+	t.Parallel()
 	s := newShelf()
 	s.open = true
 	before, after := overtaken(t, s)

@@ -110,8 +110,11 @@ func (t *turn) Err() error {
 
 // Value implements context.Context.
 func (t *turn) Value(key any) any {
-	if _, ok := key.(turnKey); ok {
+	switch key.(type) {
+	case turnKey:
 		return t
+	case lock.FenceKey:
+		return &t.Fence
 	}
 	t.mu.Lock()
 	inner := t.inner
