@@ -22,7 +22,7 @@ func TestOneOrderPerKey(t *testing.T) {
 		}
 		w := newWorkload(t, 5)
 		for range 4 {
-			c := consume(t, s.url())
+			c := consume(t, s.url(), ferry.Timeout(patience))
 			w.run(c, 4, 40)
 			text, err := c.Plain(t.Context(), "hello")
 			require.NoError(t, err)
@@ -92,8 +92,8 @@ func TestProvidersComeAndGo(t *testing.T) {
 		fast := ferry.Param("ordered.move", "5000")
 		old := serve(t, s.url(), j, fast)
 		w := newWorkload(t, 50)
-		for range 2 {
-			w.run(consume(t, s.url()), 4, 1<<20)
+		for range 2 { // patient: a call that is repeated while its bucket moves may run at both owners
+			w.run(consume(t, s.url(), ferry.Timeout(patience)), 4, 1<<20)
 		}
 		more := func() { // every key has been used since
 			t.Helper()

@@ -64,7 +64,7 @@ func (r *records) ends() []error {
 
 // overtakenRecord lets the owner of a key be overtaken, without noticing it, while a recorded call of that key runs. The executor's lease is
 // far longer than the test. It returns what the caller got before the late owner came back, and how often the call had run by then.
-func overtakenRecord(t *testing.T, r *records) (at int64, err error, ran int) {
+func overtakenRecord(t *testing.T, r *records) (at int64, ran int, err error) {
 	z := embedded(t)
 	urls := &sessions{address: z.Addr(), session: 600 * time.Millisecond}
 	j := newJournal()
@@ -108,7 +108,7 @@ func overtakenRecord(t *testing.T, r *records) (at int64, err error, ran int) {
 	before := len(r.ends())
 	let()
 	require.Eventually(t, func() bool { return len(r.ends()) > before }, patience, time.Millisecond, "the late owner comes back")
-	return a.at, a.err, ran
+	return a.at, ran, a.err
 }
 
 // TestTheEpochIsTheRecordsFence: the next owner takes the record of an overtaken one at once, not when its lease is over, and the late
@@ -116,7 +116,7 @@ func overtakenRecord(t *testing.T, r *records) (at int64, err error, ran int) {
 func TestTheEpochIsTheRecordsFence(t *testing.T) {
 	t.Parallel()
 	r := &records{Memory: idempotent.NewMemory(0)}
-	at, err, ran := overtakenRecord(t, r)
+	at, ran, err := overtakenRecord(t, r)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, at)
 	require.Equal(t, 2, ran)
@@ -133,7 +133,7 @@ func TestTheEpochIsTheRecordsFence(t *testing.T) {
 func TestWithoutTheFenceALateOwnerRecords(t *testing.T) {
 	t.Parallel()
 	r := &records{Memory: idempotent.NewMemory(0), unfenced: true}
-	_, err, ran := overtakenRecord(t, r)
+	_, ran, err := overtakenRecord(t, r)
 	require.Error(t, err, "the record is a living executor's, as far as its lease says")
 	require.Equal(t, 1, ran)
 	require.Equal(t, []error{nil}, r.ends())
