@@ -43,7 +43,7 @@ func (h *host) remove(ctx context.Context, b *bucket, gen *zk.Generation) {
 			return // Close leaves it to the sweeper
 		}
 		if !errors.Is(err, zk.ErrConnectionLost) {
-			h.sleep(pause)
+			sleep(h.ctx, pause)
 		}
 	}
 	b.mu.Lock()
