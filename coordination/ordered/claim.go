@@ -132,6 +132,7 @@ func (h *host) own(b *bucket, t *tenure) {
 	defer b.mu.Unlock()
 	if old := b.tenure; old == nil || old.fence != t.fence {
 		h.forgetLocked(b, t)
+		b.swept = time.Now().Add(h.params.Replay)
 	}
 	b.tenure, b.state = t, owning
 	b.owner, b.ownerEpoch, b.failure, b.blocked = "", "", nil, false

@@ -99,6 +99,7 @@ func (h *host) attend(ctx context.Context, gen *zk.Generation) error {
 		case <-tick.C:
 			owed = min(owed+float64(h.params.Move)*beat.Seconds(), float64(h.params.Move))
 			h.tend()
+			h.sweep(time.Now())
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

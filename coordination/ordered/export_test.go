@@ -88,3 +88,8 @@ func (h *host) watching() (n int) {
 
 // NewZKStore is the store that keeps state below root.
 func NewZKStore(c *zk.Client, root string) Store { return &zkStore{c, root} }
+
+// StateOf is the state of a key that no client has used.
+func StateOf(key string) []byte { return newKey(key).appendState(nil) }
+
+func newKey(name string) *key { return &key{name: name} }

@@ -44,12 +44,13 @@ type host struct {
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 
-	members atomic.Pointer[membership]
-	keys    atomic.Int64
-	buckets [Buckets]bucket
-	watches [Buckets]*zk.Watch
-	wake    chan struct{}
-	leaving atomic.Bool // no bucket is claimed any more
+	members  atomic.Pointer[membership]
+	keys     atomic.Int64
+	buckets  [Buckets]bucket
+	watches  [Buckets]*zk.Watch
+	wake     chan struct{}
+	leaving  atomic.Bool // no bucket is claimed any more
+	sweeping atomic.Bool // by one goroutine
 
 	mu      sync.Mutex // guards the following
 	era     *era       // nil while there is no session

@@ -35,7 +35,8 @@ type bucket struct {
 	failure    error     // why it cannot be owned
 	owner      string    // who else owns it, as far as is known
 	ownerEpoch string
-	tenure     *tenure // while owning or draining; after a loss the last one
+	tenure     *tenure   // while owning or draining; after a loss the last one
+	swept      time.Time // when its idle keys are due to be swept
 	keys       map[string]*key
 	running    int
 	drained    chan struct{} // while draining: closed when nothing runs

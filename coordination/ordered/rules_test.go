@@ -3,7 +3,6 @@ package ordered_test
 import (
 	"context"
 	"fmt"
-	neturl "net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,23 +188,10 @@ func TestIdleKeysAreForgotten(t *testing.T) {
 			_, err := c.Append(t.Context(), fmt.Sprint("key", n), "x")
 			require.NoError(t, err)
 		}
-		tree, err := zk.Open(zk.Config{Addresses: []string{z.Addr()}, SessionTimeout: 10 * time.Second})
-		require.NoError(t, err)
-		defer func() { require.NoError(t, tree.Close()) }()
-		kept := func() (n int) {
-			root := "/ferry/ordered/" + neturl.PathEscape(group+"/"+service) + "/state"
-			buckets, err := tree.Children(t.Context(), root, nil)
-			require.NoError(t, err)
-			for _, b := range buckets {
-				keys, err := tree.Children(t.Context(), root+"/"+b, nil)
-				require.NoError(t, err)
-				n += len(keys)
-			}
-			return n
-		}
+		kept := keptStates(t, z.Addr(), group)
 		require.Positive(t, kept())
 		require.Eventually(t, func() bool { return kept() == 0 }, patience, 20*time.Millisecond)
-		_, err = c.Append(t.Context(), "key1", "y")
+		_, err := c.Append(t.Context(), "key1", "y")
 		require.NoError(t, err)
 	})
 }

@@ -120,6 +120,13 @@ func (r *stateReader) byte() byte {
 	return v
 }
 
+// keyOfState is whose state it is.
+func keyOfState(b []byte) (key string, ok bool) {
+	r := stateReader{b: b}
+	version, name := r.byte(), r.bytes()
+	return string(name), version == stateVersion && !r.bad
+}
+
 // readState fills the key with stored clients. A call that had begun and has no end is of an owner that is no more: it may run again,
 // or its outcome is unknown.
 func (k *key) readState(b []byte, again bool) error {

@@ -30,3 +30,12 @@ type Ledger interface {
 	// Drop removes a key's state, as Save stores it.
 	Drop(ctx context.Context, key string) error
 }
+
+// A Sweeper is a Ledger that can find the states of keys that nobody uses any more. Those that an owner used it drops itself; what
+// earlier owners left is swept by the bucket's next owner, when he has had it for as long as an idle key is remembered.
+type Sweeper interface {
+	Ledger
+	// Sweep removes the states of the bucket's keys, as Drop does, but of those for which used says true. A state that Save stores
+	// meanwhile stays. What it does not get done, a later Sweep does. used does not block.
+	Sweep(ctx context.Context, used func(key string) bool) error
+}
