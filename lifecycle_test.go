@@ -2,6 +2,7 @@ package ferry_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/extension"
 	"github.com/ferryrpc/ferry/internal/zktest"
+	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/registry"
 	"github.com/ferryrpc/ferry/registry/zookeeper"
 	"github.com/ferryrpc/ferry/url"
@@ -83,4 +85,34 @@ func TestConsumersAreShownWhileTheyLive(t *testing.T) {
 		require.NoError(t, c.in.Close())
 		await(0)
 	})
+}
+
+// TestConsumersThatComeWhileTheServerGoes: a list may be a moment old, and a consumer dials a server that nobody else is
+// connected to and that closes just now. Its call is served or is known not to have run, with every protocol and transport.
+func TestConsumersThatComeWhileTheServerGoes(t *testing.T) {
+	const rounds, consumers = 5, 4
+	for _, way := range []string{"protocol=dubbo&transport=net", "protocol=dubbo&transport=gnet", "protocol=tri"} {
+		for range rounds {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel() // a round waits most of its time
+				s := export(t, "", "ann", options(way+"&bind.ip=127.0.0.1&host=127.0.0.1")...)
+				var all sync.WaitGroup
+				errs := make([]error, consumers)
+				for i := range consumers {
+					c := refer(t, "", ferry.Param("url", s.URLs()[0].String()), ferry.Param("lazy", "true"), ferry.Retries(0))
+					all.Go(func() {
+						time.Sleep(time.Duration(i) * 500 * time.Microsecond) // spreads them over what Close does
+						_, errs[i] = c.Buy(context.Background(), "apple", 1)
+					})
+				}
+				require.NoError(t, s.Close(context.Background()))
+				all.Wait()
+				for _, err := range errs {
+					if err != nil {
+						require.NotEqual(t, protocol.Unknown, protocol.OutcomeOf(err), "%v", err)
+					}
+				}
+			})
+		}
+	}
 }
