@@ -60,6 +60,7 @@ type soak struct {
 	start time.Time
 	views []*view
 	runs  sync.Map // key -> *atomic.Int32
+	hide  bool     // the negative control: an unknown outcome is passed off as a plain timeout
 
 	mu       sync.Mutex // guards the following
 	history  []porcupine.Operation
@@ -103,6 +104,9 @@ func (s *soak) caller(ctx context.Context, id int, keys []string) {
 			return idempotent.Ran{Result: []byte(in.ran)}
 		}})
 		cancel()
+		if s.hide && errors.Is(err, idempotent.ErrOutcomeUnknown) {
+			err = context.DeadlineExceeded
+		}
 		s.note(id, in, call, a, err)
 	}
 }
@@ -290,6 +294,28 @@ func TestSoakSeesTheMissingRecord(t *testing.T) {
 	s.run(t, time.Second, func(ctx context.Context) { <-ctx.Done() })
 	require.Equal(t, porcupine.Illegal, s.verdict())
 	require.Greater(t, s.most(), int32(1))
+}
+
+// forgetful is a store that now and then refuses to record that a call ran.
+type forgetful struct{ *idempotent.Memory }
+
+func (f forgetful) Finish(ctx context.Context, t idempotent.Ticket, end idempotent.Final) error {
+	if rand.N(4) == 0 {
+		return idempotent.ErrFenced
+	}
+	return f.Memory.Finish(ctx, t, end)
+}
+
+// TestSoakSeesTheHiddenUnknown: calls that ran and have no record are reported as unknown, and the check sees when they are not.
+func TestSoakSeesTheHiddenUnknown(t *testing.T) {
+	t.Parallel()
+	for _, hide := range []bool{false, true} {
+		m := idempotent.NewMemory(0)
+		s := &soak{hide: hide, views: []*view{{open: func() (idempotent.Store, error) { return forgetful{m}, nil }}}}
+		s.run(t, time.Second, func(ctx context.Context) { <-ctx.Done() })
+		require.Positive(t, s.unknown)
+		require.Equal(t, hide, len(s.strange) > 0, "%v", s.strange)
+	}
 }
 
 // TestSoakSeesTheMissingFence: an executor whose record was taken over finishes it nevertheless, and two answers are given.

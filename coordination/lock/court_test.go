@@ -24,8 +24,8 @@ import (
 //	write FENCE NUMBER      answers ok, or fenced
 //	released FENCE RESULT   what Unlock returned
 type court struct {
-	ungated bool     // takes every fence, for negative controls
-	reader  chan int // takes the process of a reading that was just made, if somebody waits for one
+	ungated bool        // takes every fence, for negative controls
+	reader  chan caught // takes the process of a reading that was just made, if somebody waits for one
 
 	mu       sync.Mutex // guards the following
 	now      int64
@@ -50,7 +50,13 @@ type reading struct {
 	at     int64
 }
 
-func newCourt() *court { return &court{reads: map[int64]reading{}, reader: make(chan int)} }
+// A caught process gets the answer to its reading when still is closed.
+type caught struct {
+	pid   int
+	still chan struct{}
+}
+
+func newCourt() *court { return &court{reads: map[int64]reading{}, reader: make(chan caught)} }
 
 // hear answers one line of a process.
 func (c *court) hear(pid int, line string) string {
@@ -80,8 +86,10 @@ func (c *court) hear(pid int, line string) string {
 			return "fenced"
 		}
 		c.reads[fence.Token] = reading{c.number, c.now}
+		k := caught{pid, make(chan struct{})}
 		select {
-		case c.reader <- pid:
+		case c.reader <- k:
+			<-k.still // it has not seen the answer yet
 		default:
 		}
 		return fmt.Sprint(c.number)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -103,21 +104,24 @@ func (f *fleet) start(i int) {
 	f.procs[i] = cmd
 }
 
-// freeze stops a process that has just read the number, for longer than its session lasts, so that another one gets the lock.
+// freeze stops a process that has just read the number, before it knows, for longer than its session lasts, so that another one gets the lock.
 func (f *fleet) freeze(ctx context.Context, c *court) {
-	var pid int
+	var k caught
 	select {
-	case pid = <-c.reader:
+	case k = <-c.reader:
 	case <-ctx.Done():
 		return
 	}
-	for _, cmd := range f.procs {
-		if cmd.Process.Pid == pid {
-			_ = cmd.Process.Signal(syscall.SIGSTOP) // a process of ours that was not waited for is there
-			pause(ctx, workerSession*3/2+rand.N(workerSession/2))
-			_ = cmd.Process.Signal(syscall.SIGCONT)
-		}
+	i := slices.IndexFunc(f.procs, func(cmd *exec.Cmd) bool { return cmd.Process.Pid == k.pid })
+	if i < 0 { // it was killed with its question on the way
+		close(k.still)
+		return
 	}
+	err := zktest.Halt(f.procs[i].Process)
+	close(k.still)
+	require.NoError(f.t, err)
+	pause(ctx, workerSession*3/2+rand.N(workerSession/2))
+	_ = f.procs[i].Process.Signal(syscall.SIGCONT) // a process of ours that was not waited for is there
 }
 
 func (f *fleet) kill() {
@@ -132,8 +136,6 @@ type trouble func(ctx context.Context)
 
 // runFleet lets four processes share a lock for a while, with processes frozen and killed and the servers in trouble.
 func runFleet(t *testing.T, addr string, d time.Duration, reckless string, c *court, bad trouble, enough func() bool) {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var serving sync.WaitGroup
@@ -142,7 +144,10 @@ func runFleet(t *testing.T, addr string, d time.Duration, reckless string, c *co
 	for i := range f.procs {
 		f.start(i)
 	}
-	for round := 0; ctx.Err() == nil && !enough(); round++ {
+	f.freeze(t.Context(), c) // one is frozen for its time, however slowly they began
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	for round := 1; ctx.Err() == nil && !enough(); round++ {
 		pause(ctx, 100*time.Millisecond+rand.N(400*time.Millisecond))
 		switch round % 3 {
 		case 0:
@@ -181,7 +186,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		z := embedded(t)
-		run(t, z.Addr(), 5*time.Second, func(ctx context.Context) {
+		run(t, z.Addr(), 3*time.Second, func(ctx context.Context) {
 			z.Hold(zkembed.Both)
 			pause(ctx, rand.N(2*workerSession))
 			z.Release()
@@ -190,7 +195,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
 		z := zktest.Start(t, zktest.Options{})
-		run(t, z.Addr(), 7*time.Second, func(ctx context.Context) {
+		run(t, z.Addr(), 5*time.Second, func(ctx context.Context) {
 			if rand.N(2) == 0 {
 				z.Kill(t)
 				z.Start(t, true)
@@ -204,7 +209,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("ensemble", func(t *testing.T) {
 		t.Parallel()
 		e := zktest.StartEnsemble(t, zktest.Options{})
-		run(t, e.Addr(), 9*time.Second, func(ctx context.Context) {
+		run(t, e.Addr(), 7*time.Second, func(ctx context.Context) {
 			leader := e.Leader(t)
 			leader.Kill(t)
 			pause(ctx, rand.N(workerSession))

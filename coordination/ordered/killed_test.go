@@ -53,7 +53,7 @@ func processes(t *testing.T, z zktest.Target, store string) (*workload, *journal
 	all[0].signal(t, syscall.SIGKILL)
 	takenOver()
 	more(100)
-	all[1].signal(t, syscall.SIGSTOP)
+	require.NoError(t, zktest.Halt(all[1].cmd.Process))
 	takenOver()
 	all[1].signal(t, syscall.SIGCONT)
 	more(100)

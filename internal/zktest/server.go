@@ -55,10 +55,10 @@ func (s *Server) Start(t testing.TB, keep bool) {
 	}
 }
 
-// Freeze halts the process with SIGSTOP: connections stay, nothing is answered. The returned function lets it go on.
+// Freeze halts the process: connections stay, nothing is answered. The returned function lets it go on.
 func (s *Server) Freeze(t testing.TB) (thaw func()) {
 	t.Helper()
-	if err := s.proc.signal(syscall.SIGSTOP); err != nil {
+	if err := Halt(s.proc.proc); err != nil {
 		t.Fatal(err)
 	}
 	s.quiet = true

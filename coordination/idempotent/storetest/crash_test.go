@@ -13,6 +13,7 @@ import (
 
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/coordination/idempotent"
+	"github.com/ferryrpc/ferry/internal/zktest"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/zkembed"
 )
@@ -144,7 +145,7 @@ func TestStaleExecutorIsFenced(t *testing.T) {
 			d := postgres(t) // SQLite has one writer: nobody could take over from one who sleeps in his transaction
 			s := play(t, d, policy, "1000", nil)
 			got := s.call(t)
-			require.NoError(t, s.first.cmd.Process.Signal(syscall.SIGSTOP))
+			require.NoError(t, zktest.Halt(s.first.cmd.Process))
 			said := new(string)
 			store, err := idempotent.NewSQL(d.open(t), d.dialect, idempotent.SQLOptions{Table: d.table})
 			require.NoError(t, err)
