@@ -249,3 +249,32 @@ func TestTheStoreInZooKeeperSealsOff(t *testing.T) {
 		require.Equal(t, "new", string(state))
 	})
 }
+
+// TestAFirstStateIsSealedOffToo: an owner is overtaken between the look for a key's node and its making.
+func TestAFirstStateIsSealedOffToo(t *testing.T) {
+	z := embedded(t)
+	c, err := zk.Open(zk.Config{Addresses: []string{z.Addr()}, SessionTimeout: 10 * time.Second})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	other, err := zk.Open(zk.Config{Addresses: []string{z.Addr()}, SessionTimeout: 10 * time.Second})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.Close()) }()
+	b, f := ordered.Bucket{Service: service, Number: 7}, func(token int64) lock.Fence { return lock.Fence{Incarnation: lock.Incarnation{1}, Token: token} }
+	old, err := ordered.NewZKStore(c, "/first").Seal(t.Context(), b, f(10))
+	require.NoError(t, err)
+	var writes atomic.Int64
+	z.Intercept(func(r zkembed.Request) zkembed.Fault {
+		if r.Op == zkembed.OpMulti && writes.Add(1) == 2 {
+			_, err := ordered.NewZKStore(other, "/first").Seal(context.Background(), b, f(11))
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		return zkembed.Fault{}
+	})
+	require.ErrorIs(t, old.Save(t.Context(), "k", []byte("late")), ordered.ErrSealed)
+	z.Intercept(nil)
+	state, err := old.Load(t.Context(), "k")
+	require.NoError(t, err)
+	require.Nil(t, state)
+}

@@ -34,6 +34,21 @@ func keptStates(t *testing.T, address, group string) func() int {
 	}
 }
 
+// TestIdleKeysLeaveAStoreThatCannotSweep: an owner drops what it used itself.
+func TestIdleKeysLeaveAStoreThatCannotSweep(t *testing.T) {
+	t.Parallel()
+	z := embedded(t)
+	s := &sessions{address: z.Addr(), session: 10 * time.Second}
+	held, x := newShelf(), ferry.Builtin()
+	require.NoError(t, x.Ordered.Use("shelf", held))
+	serveWith(t, x, s.url(), desk{newJournal()}, ferry.Param("ordered.replay", "1000"), ferry.Param("ordered.store", "shelf"))
+	c := consume(t, s.url(), ferry.Timeout(patience))
+	_, err := c.Append(t.Context(), "k", "x")
+	require.NoError(t, err)
+	require.NotNil(t, held.state("k"))
+	require.Eventually(t, func() bool { return held.state("k") == nil }, patience, 5*time.Millisecond)
+}
+
 // TestKeysOfAnEarlierOwnerAreForgotten: what nobody uses after a change of the owner is dropped by the next one, who has never loaded it.
 // What is used stays.
 func TestKeysOfAnEarlierOwnerAreForgotten(t *testing.T) {
