@@ -57,9 +57,11 @@ func (x *fleetOf) report(name, direction string, err error) {
 	report(x.t, "discovery/"+name, x.peer.name, direction, err)
 }
 
-// eventually runs check until it is content.
+// eventually runs check until it is content. The limit is what a Java client of ZooKeeper may take that has reached a server
+// just as it started: a server that is not ready yet never answers such a client's first word, and the client waits for two
+// thirds of its session's 60 s before it tries again.
 func eventually(check func() error) error {
-	const limit, pause = 30 * time.Second, 50 * time.Millisecond
+	const limit, pause = 90 * time.Second, 50 * time.Millisecond
 	var err error
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(pause) {
 		if err = check(); err == nil {

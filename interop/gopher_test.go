@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -210,6 +211,20 @@ func (x *gophers) toFerry() {
 	closeServer(t, b)
 }
 
+// watched says whether somebody besides its owner, who does, too, watches an instance. ZooKeeper does not tell who watches a
+// list; dubbo-go begins with the list and goes on with what stands in it.
+func (x *gophers) watched(instance string) func() error {
+	return func() error {
+		const watcher = "\n\t0x"
+		watches, err := zktest.FourLetter(x.address, "wchp")
+		_, after, _ := strings.Cut(watches, "/"+instance)
+		if after, _, _ = strings.Cut(after, "\n/"); err == nil && strings.Count(after, watcher) < 2 {
+			err = fmt.Errorf("only its owner watches %s: %q", instance, watches)
+		}
+		return err
+	}
+}
+
 // applications has providers that stand under no interface, in a registry of their own.
 func (x *gophers) applications() {
 	t := x.t
@@ -222,6 +237,9 @@ func (x *gophers) applications() {
 	report(t, "discovery/by application, instances alone", gopher.name, toFerry, eventually(who(consumer, "ferry-a")))
 	consumer.tell("loop")
 	consumer.tell("await ferry-a")
+	// dubbo-go lists the instances first and begins to watch them some time after: one that comes in between is not seen for
+	// as long as it looks again of itself, which is minutes.
+	require.NoError(t, eventually(x.watched("services/ferry-app/"+one.URLs()[0].Address())))
 	two := x.serveAt(only, "ferry-b", app)
 	consumer.tell("await ferry-b")
 	report(t, "discovery/by application, a second instance", gopher.name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
