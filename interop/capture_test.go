@@ -40,7 +40,7 @@ func TestCapture(t *testing.T) {
 			port := freePort(t)
 			provider := peer.start(t, "Provider", "port="+port)
 			c := client(t, "", ferry.Direct("dubbo://"+f.proxy(t, "127.0.0.1:"+port, "response")), ferry.Timeout(5*time.Second))
-			x := &callCells{c: c, address: "127.0.0.1:" + port}
+			x := &callCells{c: c, address: "dubbo://127.0.0.1:" + port}
 			var err error
 			x.ref, err = c.Refer(fleet.CallsService, ferry.Method("sleep", ferry.Timeout(time.Second))...)
 			require.NoError(t, err)

@@ -52,7 +52,31 @@ func wanted(peer string) bool {
 }
 
 // A javaPeer is one built version of the Java programs.
-type javaPeer struct{ line, name, classpath string }
+type javaPeer struct {
+	line, name, classpath string
+	tri                   bool // its services are at tri://, and its cells begin with tri
+}
+
+// overTri is the same peer at tri://.
+func (p javaPeer) overTri() javaPeer {
+	p.tri = true
+	return p
+}
+
+func (p javaPeer) scheme() string {
+	if p.tri {
+		return "tri"
+	}
+	return "dubbo"
+}
+
+// cell is what a cell is called.
+func (p javaPeer) cell(name string) string {
+	if p.tri {
+		return "tri " + name
+	}
+	return name
+}
 
 // built are the programs, by line. Maven's repository is not for several at a time.
 var built = struct {
@@ -78,7 +102,7 @@ func java(t *testing.T, line string) javaPeer {
 	require.NotNil(t, version, "no dubbo jar in the class path")
 	classes, err := filepath.Abs(filepath.Join(target, "classes"))
 	require.NoError(t, err)
-	p := javaPeer{line, "java " + string(version[1]), classes + ":" + string(cp)}
+	p := javaPeer{line: line, name: "java " + string(version[1]), classpath: classes + ":" + string(cp)}
 	built.peers[line] = p
 	return p
 }
@@ -154,6 +178,9 @@ func (p javaPeer) start(t *testing.T, class string, words ...string) *program {
 	t.Helper()
 	home := t.TempDir()
 	flags := options(home)
+	if p.tri {
+		words = append([]string{"protocol=tri"}, words...)
+	}
 	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool {
 		if strings.HasPrefix(w, "-D") {
 			flags = append(flags, w) // the last one of a name counts
@@ -251,7 +278,7 @@ func cells(t *testing.T, peer javaPeer, direction string, answer []string) {
 			continue
 		}
 		if name, ok := strings.CutSuffix(rest, " OK"); ok {
-			report(t, name, peer.name, direction, nil)
+			report(t, peer.cell(name), peer.name, direction, nil)
 			continue
 		}
 		name, why, _ := strings.Cut(rest, " FAIL ")

@@ -212,6 +212,7 @@ func TestOtherAnswers(t *testing.T) {
 		{"not found", grpc("5", ""), protocol.Application, protocol.Executed},
 		{"denied", grpc("7", ""), protocol.Forbidden, protocol.Executed},
 		{"late", grpc("4", ""), protocol.Timeout, protocol.OutcomeUnknown},
+		{"Dubbo's own", grpc("2", "Internal Server Error"), protocol.Unknown, protocol.OutcomeUnknown},
 		{"unknown number", grpc("99", ""), protocol.Application, protocol.Executed},
 		{"no number", grpc("x", ""), protocol.Network, protocol.OutcomeUnknown},
 		{"HTTP 503", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, protocol.Network, protocol.OutcomeUnknown},

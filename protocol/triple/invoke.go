@@ -249,7 +249,11 @@ func (k *call) answered(s *Status, said string) error {
 		message = shorten(s.Error(), 512)
 	}
 	e := k.failure(code, outcomeOf(s.Code, said), message, s).(*protocol.Error)
-	if code == protocol.Application && e.Outcome == protocol.NotStarted {
+	if s.Code == Unknown && said == "" && !k.plan.proto {
+		// The service's own errors come in a wrapper; this one is of Dubbo's code around it, before the call or behind it.
+		e.Outcome = protocol.OutcomeUnknown
+	}
+	if code == protocol.Application && e.Outcome != protocol.Executed {
 		e.Code = protocol.Unknown
 	}
 	return e

@@ -101,7 +101,11 @@ func normal(version string) string {
 const (
 	maxHeaderBytes = 64 << 10
 	maxStreams     = 4 << 10 // of one connection at a time
-	idlePeers      = 10      // an idle connection is closed after so many times heartbeat.timeout
+	requestWindow  = 1 << 20 // bytes that a caller may send of one request before they are read
+	// requestsWindow is the same for all requests of a connection. The client of Dubbo 3.2 gives up its connection when
+	// this window is used up to the last byte, which one large request must not do.
+	requestsWindow = 8 << 20
+	idlePeers      = 10 // an idle connection is closed after so many times heartbeat.timeout
 )
 
 // listen opens a port.
@@ -155,7 +159,7 @@ func (pt *port) newServer(config *tls.Config) *http.Server {
 		ReadHeaderTimeout: max(pt.params.Handshake, time.Millisecond), IdleTimeout: idlePeers * x.HeartbeatTimeout,
 		ErrorLog: slog.NewLogLogger(pt.protocol.config.Env.Log().Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams, SendPingTimeout: x.Heartbeat, PingTimeout: max(x.HeartbeatTimeout-x.Heartbeat, time.Second),
-			WriteByteTimeout: pt.params.WriteStall}}
+			WriteByteTimeout: pt.params.WriteStall, MaxReceiveBufferPerStream: requestWindow, MaxReceiveBufferPerConnection: requestsWindow}}
 }
 
 // counted is a listener that keeps the parameter accepts, and knows how many connections there are.

@@ -173,6 +173,10 @@ func (r *request) readOnly() ([]byte, *failure) {
 	_ = r.control.SetReadDeadline(time.Now().Add(x.FrameTimeout))
 	b, err := readOnly(r.http.Body, room, x.Payload, r.http.Header.Get(grpcEncoding))
 	if err != nil {
+		if errors.Is(err, exchange.ErrTooLarge) {
+			// A caller that is still writing when its stream ends may see only that: Dubbo's does.
+			_, _ = io.CopyN(io.Discard, r.http.Body, 2*x.Payload)
+		}
 		return nil, unreadable(err)
 	}
 	_ = r.control.SetReadDeadline(time.Time{})

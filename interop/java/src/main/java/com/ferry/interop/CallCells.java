@@ -57,11 +57,12 @@ final class CallCells {
             }
             want(true, seen);
         });
-        cell("calls/attachments both ways", () -> {
-            RpcContext.getContext().setAttachment("colour", "blau 中");
-            want("blau 中", calls.attachment("colour"));
-            want("got blau 中", RpcContext.getServerContext().getAttachment("reply-colour"));
-        });
+        if (refs.overTri()) { // which carries them as headers
+            cell("calls/attachments both ways", () -> attachment("blau ~"));
+            cell("calls/attachments beyond ASCII", () -> attachment("blau 中"));
+        } else {
+            cell("calls/attachments both ways", () -> attachment("blau 中"));
+        }
         cell("calls/group and version", () -> {
             want("none", calls.where());
             want("g1/1.0.0", refs.calls("g1", "1.0.0").where());
@@ -88,11 +89,19 @@ final class CallCells {
         });
     }
 
+    private void attachment(String value) {
+        RpcContext.getContext().setAttachment("colour", value);
+        want(value, calls.attachment("colour"));
+        want("got " + value, RpcContext.getServerContext().getAttachment("reply-colour"));
+    }
+
     private void payloads() {
         cell("calls/7 MiB both ways", () -> want(Samples.blob(7 * MIB), calls.big(Samples.blob(7 * MIB))));
         cell("calls/request past the limit", () -> {
-            RpcException e = rpc(() -> calls.big(new byte[9 * MIB]));
-            want(true, Consumer.describe(e).contains("8388608") || Consumer.describe(e).contains("payload"));
+            String e = Consumer.describe(rpc(() -> calls.big(new byte[9 * MIB])));
+            if (!e.contains("8388608") && !e.contains("payload")) {
+                throw new AssertionError(e);
+            }
             calls.nothing();
         });
         cell("calls/reply past the limit", () -> {
@@ -127,12 +136,12 @@ final class CallCells {
         });
         cell("calls/timeout of the consumer", () -> {
             want("slept 10", calls.sleep(10));
-            want(true, rpc(() -> calls.sleep(4000)).isTimeout());
+            timeout(rpc(() -> calls.sleep(4000)));
         });
         cell("calls/timeout of the provider's URL", () -> {
             Calls other = refs.napping();
             want("slept 10", other.nap(10));
-            want(true, rpc(() -> other.nap(4000)).isTimeout());
+            timeout(rpc(() -> other.nap(4000)));
         });
         cell("calls/unknown method", () -> {
             Throwable e = thrown(Exception.class, () -> refs.generic(Calls.class.getName(), null, null).$invoke("nowhere", new String[0], new Object[0]));
@@ -144,6 +153,13 @@ final class CallCells {
                 thrown(RpcException.class, () -> refs.nowhere().$invoke("x", new String[0], new Object[0]));
                 want(true, System.nanoTime() - began < 15_000_000_000L);
             });
+        }
+    }
+
+    private static void timeout(RpcException e) {
+        // Over tri two timers of Dubbo's race, and one of them gives its exception no code.
+        if (!e.isTimeout() && !Consumer.describe(e).contains("DEADLINE_EXCEEDED : Waiting server-side response timeout")) {
+            throw new AssertionError("code " + e.getCode() + ": " + Consumer.describe(e));
         }
     }
 

@@ -29,6 +29,10 @@ final class References {
         return setup;
     }
 
+    boolean overTri() {
+        return setup.get("protocol", "dubbo").equals("tri");
+    }
+
     private <T> ReferenceConfig<T> reference(Class<T> api, String path, String group, String version) {
         ReferenceConfig<T> r = new ReferenceConfig<>();
         r.setApplication(application);
@@ -94,7 +98,7 @@ final class References {
     /** A service that the provider at the address direct does not have. */
     GenericService nowhere() {
         ReferenceConfig<GenericService> r = reference(GenericService.class, "com.ferry.interop.Nowhere", null, null);
-        r.setUrl("dubbo://" + setup.get("direct", "") + "/com.ferry.interop.Nowhere");
+        r.setUrl(setup.get("protocol", "dubbo") + "://" + setup.get("direct", "") + "/com.ferry.interop.Nowhere");
         r.setGeneric("true");
         return r.get();
     }
