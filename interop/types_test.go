@@ -120,7 +120,6 @@ var limitations = map[string]string{
 	"33 tri calls/attachments beyond ASCII": headers,
 	"32 tri calls/attachments beyond ASCII": headers,
 	"32 tri calls/$echo":                    "peer limitation: 3.2.16 has no $echo over tri: its consumer fails with a NullPointerException, also at a Java provider",
-	"32 tri calls/group * and version *":    "peer limitation: 3.2.16 sends the * itself over tri to a provider without group or version, also to a Java one",
 }
 
 const (

@@ -40,6 +40,35 @@ func TestClassNames(t *testing.T) {
 	}
 }
 
+// TestFind: a call reaches the service that it names, and * names the one that has none; nothing else is a way around a group.
+func TestFind(t *testing.T) {
+	list := func(names ...[2]string) *table {
+		x := &table{services: map[string][]*exporter{}}
+		for _, n := range names {
+			x.services["S"] = append(x.services["S"], &exporter{path: "S", version: n[0], group: n[1]})
+		}
+		return x
+	}
+	all := list([2]string{"", ""}, [2]string{"1.0.0", "a"}, [2]string{"", "a"}, [2]string{"1.0.0", ""})
+	for _, c := range []struct {
+		table          *table
+		version, group string
+		want           string
+	}{
+		{all, "", "", " in "}, {all, "0.0.0", "", " in "}, {all, "1.0.0", "a", "1.0.0 in a"}, {all, "0.0.0", "a", " in a"},
+		{all, "*", "*", " in "}, {all, "1.0.0", "*", "1.0.0 in "}, {all, "*", "a", " in a"},
+		{all, "2.0.0", "", "nothing"}, {all, "1.0.0", "b", "nothing"}, {all, "", "0.0.0", "nothing"}, {all, "", "a*", "nothing"},
+		{list([2]string{"1.0.0", "a"}), "", "", "1.0.0 in a"}, {list([2]string{"1.0.0", "a"}), "", "b", "nothing"},
+		{list([2]string{"1.0.0", "a"}, [2]string{"1.0.0", "b"}), "*", "*", "nothing"},
+	} {
+		got := "nothing"
+		if e, f := c.table.find("S", c.version, c.group); f == nil {
+			got = e.version + " in " + e.group
+		}
+		require.Equal(t, c.want, got, "%q in %q", c.version, c.group)
+	}
+}
+
 func TestAttachments(t *testing.T) {
 	h := http.Header{}
 	in := protocol.Attachments{"plain", "v", "userId", "7", "raw-bin", "\x00\n", "empty", ""}

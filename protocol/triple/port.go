@@ -94,7 +94,16 @@ func normal(version string) string {
 	if version == "0.0.0" {
 		return ""
 	}
-	return version
+	return named(version)
+}
+
+// named is a group or version that a call asks for. A consumer that takes any of them asks for * at a provider that has
+// none: Dubbo 3.2 sends it, and Java finds the service that has none.
+func named(name string) string {
+	if name == "*" {
+		return ""
+	}
+	return name
 }
 
 // Limits of what HTTP takes besides the messages.
@@ -241,9 +250,10 @@ func newTable(exporters []*exporter) *table {
 // find returns the service that a request names. One that says neither version nor group, as a plain gRPC peer does, gets
 // the service of that name if there is only one.
 func (t *table) find(service, version, group string) (*exporter, *failure) {
+	version, group = normal(version), named(group)
 	list := t.services[service]
 	for _, e := range list {
-		if e.version == normal(version) && e.group == group {
+		if e.version == version && e.group == group {
 			return e, nil
 		}
 	}

@@ -152,7 +152,7 @@ func (r *reference) newPlan(m *protocol.Method) (*plan, error) {
 	p.url = &stdurl.URL{Scheme: scheme, Host: r.address, Path: "/" + path + "/" + p.rpc}
 	p.header["Content-Type"], p.header["Te"] = []string{contentType}, []string{"trailers"}
 	p.header[grpcAccept], p.header["User-Agent"] = []string{"gzip"}, []string{"ferry"}
-	for key, value := range map[string]string{triVersion: normal(u.Param("version")), triGroup: u.Param("group"), triApp: u.Param("remote.application"), "Token": u.Param("token")} {
+	for key, value := range map[string]string{triVersion: normal(u.Param("version")), triGroup: named(u.Param("group")), triApp: u.Param("remote.application"), "Token": u.Param("token")} {
 		if value != "" && value != "*" {
 			p.header[key] = []string{value}
 		}
