@@ -60,7 +60,7 @@ bench:
 .PHONY: bench-ordered
 bench-ordered:
 	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench 'TakeOver|OwnerKilled' -benchtime 1x ./coordination/ordered
-	FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench Calls -benchtime 0.4s ./coordination/ordered
+	for round in 1 2 3; do FERRY_BENCH_ENSEMBLE=1 go test -run '^$$' -bench Calls -benchtime 1500x ./coordination/ordered || exit 1; done
 
 .PHONY: bench-locks
 bench-locks:

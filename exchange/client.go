@@ -34,6 +34,8 @@ type Client struct {
 	closed   bool
 	dialling chan struct{} // closed when the dialler has connected or failed once; nil when no dialler runs
 	failure  error         // of the last attempt; nil after a success
+	pause    time.Duration // the longest before the next attempt, if the last one was in vain
+	opened   time.Time     // when the current connection was there
 }
 
 // NewClient makes a Client, which does not connect before Connect or the first call. address is for errors. refuse
@@ -42,7 +44,7 @@ func NewClient(address string, p Params, open Opener, refuse func(h Header) *tra
 	if refuse == nil {
 		refuse = func(Header) *transport.Frame { return nil }
 	}
-	c := &Client{address: address, params: p.withDefaults(), open: open, refuse: refuse}
+	c := &Client{address: address, params: p.withDefaults(), open: open, refuse: refuse, pause: firstPause}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -97,7 +99,7 @@ func (c *Client) prepare(ctx context.Context, f *transport.Frame, serialization 
 // connection waits for the attempt to connect that is under way, or starts one. During a pause after a failed attempt
 // it fails at once, so that the caller can turn to another provider.
 func (c *Client) connection(ctx context.Context, deadline time.Time) (*clientConn, error) {
-	done, err := c.dialler(0)
+	done, err := c.dialler(0, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +131,8 @@ func (c *Client) failureLocked() error {
 }
 
 // dialler makes sure that a dialler runs and returns the channel that tells of its first result. One that is to begin
-// with a pause fails calls until then.
-func (c *Client) dialler(pause time.Duration) (<-chan struct{}, error) {
+// with a pause fails calls until then, and says why.
+func (c *Client) dialler(pause time.Duration, why error) (<-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.dialling != nil && c.failure != nil {
@@ -145,7 +147,7 @@ func (c *Client) dialler(pause time.Duration) (<-chan struct{}, error) {
 		c.dialling = make(chan struct{})
 		c.work.Add(1)
 		if pause > 0 {
-			c.failure = fmt.Errorf("%s went out of service", c.address)
+			c.failure = why
 		}
 		go c.dial(c.dialling, pause)
 	}
@@ -189,7 +191,6 @@ func (c *Client) dial(first chan struct{}, before time.Duration) {
 	if before > 0 {
 		c.rest(before + rand.N(before))
 	}
-	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := c.dialOnce()
 		c.mu.Lock()
@@ -198,6 +199,7 @@ func (c *Client) dial(first chan struct{}, before time.Duration) {
 		if stop {
 			c.dialling = nil
 		}
+		pause := c.vainLocked(err != nil)
 		c.mu.Unlock()
 		if attempt == 1 {
 			close(first)
@@ -206,8 +208,16 @@ func (c *Client) dial(first chan struct{}, before time.Duration) {
 			return
 		}
 		c.rest(1 + rand.N(pause))
-		pause = min(2*pause, c.params.ReconnectMax)
 	}
+}
+
+// vainLocked is the longest pause after an attempt that was in vain, and makes the next one longer.
+func (c *Client) vainLocked(vain bool) time.Duration {
+	pause := c.pause
+	if vain {
+		c.pause = min(2*pause, c.params.ReconnectMax)
+	}
+	return pause
 }
 
 func (c *Client) dialOnce() error {
@@ -232,6 +242,7 @@ func (c *Client) dialOnce() error {
 	}
 	defer c.mu.Unlock()
 	c.current.Store(cc)
+	c.opened = time.Now()
 	if cc.gone() {
 		c.current.CompareAndSwap(cc, nil)
 		return fmt.Errorf("%s closed the connection at once", c.address)
@@ -251,13 +262,27 @@ func (c *Client) lost(cc *clientConn, _ error) {
 	if !c.current.CompareAndSwap(cc, nil) {
 		return // it ended while it was being opened; the dialler sees it
 	}
-	if c.params.Reconnect {
-		pause := time.Duration(0)
-		if cc.readonly.Load() {
-			pause = leavePause
-		}
-		_, _ = c.dialler(pause) // an error means that the Client is closed, or a dialler runs already
+	if !c.params.Reconnect {
+		return
 	}
+	pause, why := c.hungUp(cc)
+	if cc.readonly.Load() {
+		pause, why = leavePause, fmt.Errorf("%s went out of service", c.address)
+	}
+	_, _ = c.dialler(pause, why) // an error means that the Client is closed, or a dialler runs already
+}
+
+// hungUp is the pause after a connection that was of no use: it ended sooner than an attempt that failed would have been
+// repeated, without a byte from the other side. Something that takes connections for a provider that is not there does
+// that, or a provider that has too many; dialling at once would do so without end.
+func (c *Client) hungUp(cc *clientConn) (time.Duration, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lived := time.Since(c.opened); lived < c.pause && !cc.spoke.Load() && !cc.heard.Load() {
+		return c.vainLocked(true), fmt.Errorf("%s hung up after %v without a word", c.address, lived.Round(time.Microsecond))
+	}
+	c.pause = firstPause
+	return 0, nil
 }
 
 // Available says whether a call has a chance now: connected and not READONLY, or not dialled yet.

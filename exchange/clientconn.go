@@ -32,8 +32,10 @@ type clientConn struct {
 	ended    func(*clientConn, error) // told once
 	refuse   func(h Header) *transport.Frame
 	readonly atomic.Bool
+	parted   atomic.Bool   // the server said its last word
 	late     *atomic.Int64 // answers that nobody waited for
 	heard    atomic.Bool   // anything arrived since the last tick
+	spoke    atomic.Bool   // or before
 	inFrame  atomic.Bool   // a message is incomplete
 	whole    atomic.Bool   // a message was finished since the last tick
 	closed   chan struct{} // closed when Closed has run
@@ -70,6 +72,7 @@ func (c *clientConn) tick() {
 	}
 	every := c.tickEvery()
 	if c.heard.Swap(false) {
+		c.spoke.Store(true)
 		c.silent = 0
 	} else {
 		c.silent++
@@ -154,6 +157,9 @@ func (c *clientConn) event(m Message) {
 	}
 	switch string(m.Body.B) {
 	case bodyRead:
+		if m.Status == Exhausted {
+			c.parted.Store(true)
+		}
 		c.readonly.Store(true)
 	case bodyWrite:
 		c.readonly.Store(false)
@@ -194,6 +200,9 @@ func (c *clientConn) Closed(err error) {
 	c.decoder.free()
 	// The connection is out of use before its callers learn of its end: they may call again at once.
 	lost := fmt.Errorf("connection lost: %w", err)
+	if c.parted.Load() {
+		lost = fmt.Errorf("%w: %w", ErrParted, lost)
+	}
 	c.pending.refuse(lost)
 	c.ended(c, err)
 	c.pending.end(lost)

@@ -38,6 +38,7 @@ func (s *Server) close(ctx context.Context) error {
 	s.drain(ctx)
 	s.refusing.Store(true)
 	s.linger(ctx)
+	s.farewell()
 	for _, c := range s.all() {
 		_ = c.conn.Flush(ctx)
 	}
@@ -52,6 +53,17 @@ func (s *Server) close(ctx context.Context) error {
 		// A handler is still running; its worker ends with it.
 	}
 	return err
+}
+
+// farewell is the server's last word: a READONLY with the status of what did not run, on each connection on which nothing
+// runs and, as the server refuses by now, nothing will. A consumer whose call crosses with the end of the connection knows
+// by it that the call did not run. To others it is one more READONLY: requests have no status.
+func (s *Server) farewell() {
+	for _, c := range s.all() {
+		if !c.text.Load() && c.running.Load() == 0 {
+			offer(c.conn, event(FlagRequest, Exhausted, 0, bodyRead))
+		}
+	}
 }
 
 // linger waits while consumers still come, but not for ever: some dial again and again.

@@ -54,6 +54,7 @@ var (
 	ErrSilent     = errors.New("exchange: nothing heard from the peer")
 	ErrSlowFrame  = errors.New("exchange: peer does not finish its frame")
 	ErrNotReached = errors.New("exchange: not connected")
+	ErrParted     = errors.New("exchange: the server had shut down in good order and did not run it")
 )
 
 // A Failure is what Do returns when there is no reply. Sent says whether the request may have reached the peer.

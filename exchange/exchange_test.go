@@ -271,19 +271,6 @@ func TestTooLargeRequestIsRefusedByTheServer(t *testing.T) {
 	require.Equal(t, "small", got)
 }
 
-// TestOneConnection: who finds no connection, and is overtaken by the one who dials, does not dial again.
-func TestOneConnection(t *testing.T) {
-	s := serve(t, Params{}, ServerParams{}, echo)
-	c := dial(t, s.Addr().String(), Params{})
-	require.NoError(t, c.Connect(context.Background()))
-	done, err := c.dialler(0)
-	require.NoError(t, err)
-	<-done
-	_, err = call(c, "x", patience)
-	require.NoError(t, err)
-	require.Equal(t, 1, s.Connections())
-}
-
 func TestFullTableMakesCallersWaitTheirTurn(t *testing.T) {
 	release := make(chan struct{})
 	s := serve(t, Params{}, ServerParams{}, func(_ *ServerConn, body string) (string, bool) { <-release; return body, true })
@@ -360,33 +347,6 @@ func TestBlockedHandlersHoldNobodyUp(t *testing.T) {
 	for range 100 {
 		require.NoError(t, <-done)
 	}
-}
-
-func TestClientReconnectsByItself(t *testing.T) {
-	s := serve(t, Params{}, ServerParams{}, echo)
-	address := s.Addr().String()
-	c := dial(t, address, Params{Reconnect: true, ReconnectMax: 50 * time.Millisecond})
-	_, err := call(c, "x", patience)
-	require.NoError(t, err)
-	require.NoError(t, s.Close(canceled()))
-	require.Eventually(t, func() bool { return !c.Connected() }, patience, time.Millisecond)
-	_, err = call(c, "x", patience)
-	requireSent(t, err, false)
-	require.ErrorContains(t, err, address)
-
-	u := url.MustParse("dubbo://" + address)
-	tr, err := nettransport.New(extension.Env{}, u)
-	require.NoError(t, err)
-	again, err := Serve(func(accept func(transport.Conn) transport.Receiver) (transport.Listener, error) {
-		return tr.Listen(u, accept)
-	},
-		Params{}, ServerParams{}, handlerFunc(echo), nil)
-	require.NoError(t, err)
-	defer again.Close(canceled())
-	require.Eventually(t, c.Available, patience, time.Millisecond)
-	got, err := call(c, "back", patience)
-	require.NoError(t, err)
-	require.Equal(t, "back", got)
 }
 
 func TestRefusedDialIsNotSentAndNamesTheAddress(t *testing.T) {

@@ -194,13 +194,15 @@ func (c *ServerConn) message(m Message) error {
 	m.At = c.now
 	s := c.server
 	s.requests.Add(1)
+	running := c.running.Add(1) // before refusing is looked at: farewell looks at both the other way round
 	switch {
 	case s.refusing.Load():
+		c.running.Add(-1)
 		return c.refuse(m, Exhausted, "the server is shutting down")
-	case int(c.running.Load()) >= s.limits.Connection:
+	case int(running) > s.limits.Connection:
+		c.running.Add(-1)
 		return c.refuse(m, Exhausted, fmt.Sprintf("%d requests of this connection are running or waiting (parameter connection.executes)", s.limits.Connection))
 	}
-	c.running.Add(1)
 	if !s.workers.submit(task{c, m}) {
 		c.running.Add(-1)
 		return c.refuse(m, Exhausted, fmt.Sprintf("%d requests are waiting for a handler (parameters threads=%d, queues=%d)", s.limits.Queue, s.limits.Threads, s.limits.Queue))

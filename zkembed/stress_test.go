@@ -49,6 +49,7 @@ func TestStress(t *testing.T) {
 		<-pace.C
 	}
 	wg.Wait()
+	s.Intercept(nil)
 	require.Greater(t, served.Load(), int64(100), "requests served")
 	zkembed.Check(t, s)
 

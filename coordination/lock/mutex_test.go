@@ -129,7 +129,8 @@ func TestServerRestartsInASection(t *testing.T) {
 	t.Parallel()
 	real.Both(t, func(t *testing.T, z zktest.Target) {
 		path := newPath()
-		one, two, look := open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second), open(t, z.Addr(), 5*time.Second)
+		const session = 20 * time.Second // a real server needs its time to start
+		one, two, look := open(t, z.Addr(), session), open(t, z.Addr(), session), open(t, z.Addr(), session)
 		held := locked(t, mutex(t, one, path))
 		waiting := locking(t.Context(), mutex(t, two, path).Lock)
 		line(t, look, path, 2)

@@ -24,6 +24,9 @@ func (r *reference) lost(ctx context.Context, c *protocol.Invocation, start time
 	var f *exchange.Failure
 	if errors.As(err, &f) && f.Sent {
 		outcome = protocol.OutcomeUnknown
+		if errors.Is(err, exchange.ErrParted) {
+			outcome = protocol.NotStarted
+		}
 	}
 	code, message := protocol.Network, ""
 	switch {
