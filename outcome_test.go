@@ -133,6 +133,7 @@ func failings() []failing {
 		{name: "too many calls", how: "ok", server: "tps=1&tps.interval=3600000", code: protocol.LimitExceeded, outcome: notStarted},
 		{name: "status 40", peer: status(40, text("bad")), code: protocol.Network, outcome: notStarted, runs: true},
 		{name: "status 100", peer: status(100, text("busy")), code: protocol.LimitExceeded, outcome: notStarted, runs: true},
+		{name: "closed in good order", peer: lastWord, code: protocol.Network, outcome: notStarted, runs: true},
 		// It may have run.
 		{name: "status 70", peer: status(70, text("oops")), code: protocol.Network, outcome: unknown, runs: true},
 		{name: "status 80", peer: status(80, text("oops")), code: protocol.Network, outcome: unknown, runs: true},

@@ -53,6 +53,15 @@ func answer(head [16]byte, code byte, body string) []byte {
 // text is a short string in hessian2.
 func text(s string) string { return string(rune(len(s))) + s }
 
+// lastWord is a provider that had closed in good order when the call came.
+func lastWord(seen *atomic.Int64, c net.Conn) {
+	if _, ok := readRequest(c); ok {
+		seen.Add(1)
+		_, _ = c.Write([]byte{0xda, 0xbb, 0xa2, 100, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'R'})
+	}
+	c.Close()
+}
+
 func hangUp(seen *atomic.Int64, c net.Conn) {
 	if _, ok := readRequest(c); ok {
 		seen.Add(1)
