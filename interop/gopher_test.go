@@ -231,8 +231,12 @@ func (x *gophers) applications() {
 	zk := zktest.Start(t, zktest.Options{})
 	x = &gophers{t: t, program: x.program, address: zk.Addr(), registry: "zookeeper://" + zk.Addr()}
 	only := x.registry + "?registry-type=service"
-	app := ferry.Param("application", "ferry-app")
-	one := x.serveAt(only, "ferry-a", app)
+	// The instances have one port, or else the application would have two revisions, of which dubbo-go knows one at random.
+	port := freePort(t)
+	at := func(host string) []ferry.Option {
+		return []ferry.Option{ferry.Param("application", "ferry-app"), ferry.Param("port", port), ferry.Param("host", host), ferry.Param("bind.ip", host)}
+	}
+	one := x.serveAt(only, "ferry-a", at("127.0.0.2")...)
 	consumer := x.start("consumer", "application=go-application", "by=application")
 	report(t, "discovery/by application, instances alone", gopher.name, toFerry, eventually(who(consumer, "ferry-a")))
 	consumer.tell("loop")
@@ -240,7 +244,7 @@ func (x *gophers) applications() {
 	// dubbo-go lists the instances first and begins to watch them some time after: one that comes in between is not seen for
 	// as long as it looks again of itself, which is minutes.
 	require.NoError(t, eventually(x.watched("services/ferry-app/"+one.URLs()[0].Address())))
-	two := x.serveAt(only, "ferry-b", app)
+	two := x.serveAt(only, "ferry-b", at("127.0.0.3")...)
 	consumer.tell("await ferry-b")
 	report(t, "discovery/by application, a second instance", gopher.name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
 	consumer.stop()
