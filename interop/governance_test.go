@@ -44,6 +44,7 @@ type steered struct {
 	gray           string // the second one's in the rule of tags
 	app            string // of its providers
 	third          func() // starts one more provider that gives itself the tag gray
+	gopher         bool   // rules are as dubbo-go reads them: their version is v3.0, and conditions tell the providers apart by host
 }
 
 func (x *fleetOf) govern() {
@@ -62,7 +63,7 @@ func (x *fleetOf) govern() {
 	x.steer(writer, steered{fromFerry, func() string { return spread(calls, "") }, func() string { return spread(calls, "gray") },
 		"127.0.0.1:" + first, "127.0.0.1:" + second, "127.0.0.1:" + second, "java-app", func() {
 			third = x.peer.start(x.t, "Provider", "port="+freePort(x.t), "registry="+x.registry, "application=java-app", "who=java-c", "tag=gray")
-		}}, "java-a", "java-b", "java-c")
+		}, false}, "java-a", "java-b", "java-c")
 	third.stop()
 	control := x.moreOfJava(calls, writer, first, second)
 	x.hash(writer, c)
@@ -86,7 +87,7 @@ func (x *fleetOf) govern() {
 	// Java takes loopback addresses for ones of IPv6 when it matches tags by address, but not by network, and it connects to
 	// 127.0.0.1 whichever of them it is told.
 	x.steer(writer, steered{toFerry, said("spread"), said("tagged gray"), one.URLs()[0].Address(), two.URLs()[0].Address(), "127.0.0.2/32", "ferry-app",
-		func() { tagged = export("ferry-c", "127.0.0.1", ferry.Param("dubbo.tag", "gray")) }}, "ferry-a", "ferry-b", "ferry-c")
+		func() { tagged = export("ferry-c", "127.0.0.1", ferry.Param("dubbo.tag", "gray")) }, false}, "ferry-a", "ferry-b", "ferry-c")
 	closeServer(x.t, tagged)
 	x.moreOfFerry(writer, control, one.URLs()[0].Address(), two.URLs()[0].Address())
 	writer.stop()

@@ -5,18 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/go-zookeeper/zk"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ferryrpc/ferry"
-	"github.com/ferryrpc/ferry/internal/zktest"
 	"github.com/ferryrpc/ferry/interop/fleet"
 )
 
@@ -37,22 +32,26 @@ const (
 
 // byHand are all of them, for consumers of a service: they lead to the second provider, but untagged calls past tags.
 func byHand(service, consumer string, s steered, first, second string) []rule {
-	port := s.second[strings.LastIndex(s.second, ":")+1:]
+	to, head, old := "port="+s.second[strings.LastIndex(s.second, ":")+1:], "", "configVersion: v2.7\n"
+	if s.gopher {
+		to, head = "host="+s.second[:strings.LastIndex(s.second, ":")], "configVersion: v3.0\n"
+		old = head
+	}
 	condition := func(scope, key string) string {
-		return "scope: " + scope + "\nforce: true\nruntime: true\nenabled: true\npriority: 1\nkey: '" + key + "'\nconditions:\n- method=who => port=" + port + "\n"
+		return head + "scope: " + scope + "\nforce: true\nruntime: true\nenabled: true\npriority: 1\nkey: '" + key + "'\nconditions:\n- method=who => " + to + "\n"
 	}
 	override := func(scope, key string) string {
-		return "configVersion: v2.7\nscope: " + scope + "\nkey: '" + key + "'\nenabled: true\nconfigs:\n- side: consumer\n  addresses: ['0.0.0.0']\n  providerAddresses: ['" +
+		return old + "scope: " + scope + "\nkey: '" + key + "'\nenabled: true\nconfigs:\n- side: consumer\n  addresses: ['0.0.0.0']\n  providerAddresses: ['" +
 			s.first + "']\n  parameters:\n    weight: 0\n"
 	}
 	const texts = "/dubbo/config/dubbo/"
 	entry := "/dubbo/" + service + "/configurators/" + url.QueryEscape("override://"+s.first+"/"+service+"?category=configurators&dynamic=false&enabled=true&")
 	route := "/dubbo/" + service + "/routers/" + url.QueryEscape("condition://0.0.0.0/"+service+
-		"?category=routers&dynamic=false&enabled=true&force=true&runtime=true&priority=1&router=condition&rule="+url.QueryEscape("method=who => port="+port))
+		"?category=routers&dynamic=false&enabled=true&force=true&runtime=true&priority=1&router=condition&rule="+url.QueryEscape("method=who => "+to))
 	return []rule{
 		{serviceCondition, texts + service + "::.condition-router", condition("service", service), second, second},
 		{appCondition, texts + consumer + ".condition-router", condition("application", consumer), second, second},
-		{appTags, texts + s.app + ".tag-router", "force: false\nruntime: true\nenabled: true\npriority: 1\nkey: " + s.app + "\ntags:\n- name: gray\n  addresses: ['" + s.second + "']\n", first, second},
+		{appTags, texts + s.app + ".tag-router", head + "force: false\nruntime: true\nenabled: true\npriority: 1\nkey: " + s.app + "\ntags:\n- name: gray\n  addresses: ['" + s.second + "']\n", first, second},
 		{serviceOverride, texts + service + "::.configurators", override("service", service), second, second},
 		{appOverride, texts + consumer + ".configurators", override("application", consumer), second, second},
 		{weightEntry, entry + url.QueryEscape("weight=0"), "", second, second},
@@ -124,38 +123,6 @@ func (x *fleetOf) rulesOfOthers(list []rule, s steered, both string, control map
 		}
 		governed(x, r.name, toFerry, err)
 	}
-}
-
-// TestDubboGoRules has rules written by hand steer Ferry's consumers of dubbo-go's providers.
-func TestDubboGoRules(t *testing.T) {
-	t.Parallel()
-	if !wanted(gopher.line) {
-		return
-	}
-	program := filepath.Join(t.TempDir(), "dubbogo")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "dubbogo"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	server := zktest.Start(t, zktest.Options{})
-	x := &gophers{t: t, program: program, address: server.Addr(), registry: "zookeeper://" + server.Addr()}
-	f := &fleetOf{t: t, peer: gopher, zk: server, registry: x.registry}
-	service := fleet.GopherService.Name
-
-	first, second := freePort(t), freePort(t)
-	a := x.start("provider", "port="+first, "application=go-app", "who=go-a")
-	b := x.start("provider", "port="+second, "application=go-app", "who=go-b")
-	c := client(t, x.registry+"?registry-type=interface")
-	g, err := fleet.ReferGopher(c)
-	require.NoError(t, err)
-	s := steered{direction: fromFerry, spread: func() string { return spreadOf(g, "") }, tagged: func() string { return spreadOf(g, "gray") },
-		first: "127.0.0.1:" + first, second: "127.0.0.1:" + second, app: "go-app"}
-	for _, r := range byHand(service, "ferry-consumer", s, "go-a", "go-b") {
-		governed(f, r.name, fromFerry, f.obeys(s, r, "go-a,go-b", 30*time.Second))
-	}
-	a.stop()
-	b.stop()
-	require.NoError(t, c.Close())
 }
 
 // said is what a consumer program finds its calls to reach.

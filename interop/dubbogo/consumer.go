@@ -4,23 +4,28 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"dubbo.apache.org/dubbo-go/v3"
 	"dubbo.apache.org/dubbo-go/v3/client"
 	"dubbo.apache.org/dubbo-go/v3/common/constant"
+	"dubbo.apache.org/dubbo-go/v3/config_center"
 	"dubbo.apache.org/dubbo-go/v3/global"
 )
 
 func consume(words map[string]string) error {
-	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
-	c, err := client.NewClient(client.SetApplication(app), client.WithClientRequestTimeout(5*time.Second), client.WithClientRegistry(registries(words)...),
-		client.WithClientNoCheck())
+	c, err := newClient(words)
 	if err != nil {
 		return err
 	}
-	conn, err := c.Dial(service, client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(0))
+	of := []client.ReferenceOption{client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(0)}
+	if tag := words["tag"]; tag != "" {
+		of = append(of, client.WithParam(constant.Tagkey, tag))
+	}
+	conn, err := c.Dial(service, of...)
 	if err != nil {
 		return err
 	}
@@ -36,6 +41,8 @@ func consume(words map[string]string) error {
 			if err == nil {
 				say("WHO %s", who)
 			}
+		case "spread":
+			say("SPREAD %s", spread(x.conn))
 		case "loop":
 			x.stop, x.done = make(chan struct{}), make(chan struct{})
 			go x.loop()
@@ -49,6 +56,20 @@ func consume(words map[string]string) error {
 		say("DONE")
 	}
 	return nil
+}
+
+// newClient makes a client that has its rules from the registry's ZooKeeper if the words say so.
+func newClient(words map[string]string) (*client.Client, error) {
+	of := []client.ClientOption{client.WithClientRequestTimeout(5 * time.Second), client.WithClientRegistry(registries(words)...), client.WithClientNoCheck()}
+	if words["rules"] == "" {
+		app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
+		return client.NewClient(append(of, client.SetApplication(app))...)
+	}
+	all, err := dubbo.NewInstance(dubbo.WithName(words["application"]), dubbo.WithConfigCenter(config_center.WithZookeeper(), config_center.WithAddress(words["registry"])))
+	if err != nil {
+		return nil, err
+	}
+	return all.NewClient(of...)
 }
 
 // format is the serialization that the words name.
@@ -76,6 +97,22 @@ func (x *caller) call(ctx context.Context, method string, reply any, args ...any
 func (x *caller) who() (who string, err error) {
 	err = x.call(context.Background(), "who", &who)
 	return who, err
+}
+
+// spread makes fifty calls, and says whom they reached.
+func spread(conn *client.Connection) string {
+	var seen []string
+	for range 50 {
+		var who string
+		if err := conn.CallUnary(context.Background(), nil, &who, "who"); err != nil {
+			return "failed: " + err.Error()
+		}
+		if !slices.Contains(seen, who) {
+			seen = append(seen, who)
+		}
+	}
+	slices.Sort(seen)
+	return strings.Join(seen, ",")
 }
 
 func (x *caller) loop() {

@@ -2,7 +2,7 @@
 // that behave like the Java programs of interop/java.
 //
 //	dubbogo provider port=n registry=host:port application=name [who=name]
-//	dubbogo consumer registry=host:port        reads commands: gopher, who, loop, await NAME, stop
+//	dubbogo consumer registry=host:port [rules=true] [tag=name]   reads commands: gopher, who, spread, loop, await NAME, stop
 package main
 
 import (
@@ -18,6 +18,10 @@ import (
 	// dubbo-go finds its implementations in tables that these packages fill when they are imported.
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/cluster/failover"
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/loadbalance/random"
+	_ "dubbo.apache.org/dubbo-go/v3/cluster/router/condition"
+	_ "dubbo.apache.org/dubbo-go/v3/cluster/router/tag"
+	_ "dubbo.apache.org/dubbo-go/v3/config_center/configurator"
+	_ "dubbo.apache.org/dubbo-go/v3/config_center/parser"
 	_ "dubbo.apache.org/dubbo-go/v3/config_center/zookeeper"
 	_ "dubbo.apache.org/dubbo-go/v3/filter/accesslog"
 	_ "dubbo.apache.org/dubbo-go/v3/filter/echo"

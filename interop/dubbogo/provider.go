@@ -91,14 +91,17 @@ func provide(words map[string]string) error {
 	if err != nil {
 		return err
 	}
-	const loopback = "127.0.0.1"
+	host := "127.0.0.1"
+	if words["host"] != "" {
+		host = words["host"]
+	}
 	who := words["who"]
 	if who == "" {
 		who = words["application"]
 	}
 	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
 	s, err := server.NewServer(server.SetServerApplication(app),
-		server.WithServerProtocol(protocol.WithDubbo(), protocol.WithIp(loopback), protocol.WithPort(port)),
+		server.WithServerProtocol(protocol.WithDubbo(), protocol.WithIp(host), protocol.WithPort(port)),
 		server.WithServerRegistry(registries(words)...))
 	if err != nil {
 		return err
@@ -119,7 +122,7 @@ func provide(words map[string]string) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve() }()
 	for {
-		c, err := net.DialTimeout("tcp", net.JoinHostPort(loopback, words["port"]), time.Second)
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(host, words["port"]), time.Second)
 		if err == nil {
 			_ = c.Close()
 			break
