@@ -38,6 +38,9 @@ func (g *GenericArgs) At(i int) any {
 	return &g.Args
 }
 
+// Array implements serialize.Arrays: Java declares both as arrays, and dubbo-go takes no list for the second.
+func (*GenericArgs) Array(i int) string { return [...]string{"", "string", "object"}[i] }
+
 // AnyRow is a Row of one value of any type.
 type AnyRow struct{ Value any }
 

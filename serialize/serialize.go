@@ -92,6 +92,14 @@ type Row interface {
 	At(i int) any
 }
 
+// Arrays is a Row that has arrays for Java where Go has slices, which are lists otherwise. The other formats do not tell them
+// apart.
+type Arrays interface {
+	Row
+	// Array returns what value i is an array of, by Hessian's name (string, object); "" means that it is none.
+	Array(i int) string
+}
+
 // Values is a Row for callers without generated code; each element is a pointer to a value.
 type Values []any
 

@@ -25,6 +25,12 @@ func consume(words map[string]string) error {
 	if tag := words["tag"]; tag != "" {
 		of = append(of, client.WithParam(constant.Tagkey, tag))
 	}
+	if words["generic"] != "" {
+		of = append(of, client.WithGeneric())
+	}
+	if words["async"] != "" {
+		of = append(of, client.WithAsync())
+	}
 	conn, err := c.Dial(service, of...)
 	if err != nil {
 		return err
@@ -35,6 +41,13 @@ func consume(words map[string]string) error {
 		switch w := strings.Fields(in.Text()); w[0] {
 		case "gopher":
 			x.cells()
+		case "calls":
+			x.calls()
+		case "generic":
+			x.generic()
+		case "note":
+			var text string
+			cell("calls/one way", x.call(context.Background(), "note", &text, w[1]))
 		case "who":
 			who, err := x.who()
 			cell("who", err)

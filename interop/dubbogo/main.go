@@ -2,7 +2,9 @@
 // that behave like the Java programs of interop/java.
 //
 //	dubbogo provider port=n registry=host:port application=name [who=name]
-//	dubbogo consumer registry=host:port [rules=true] [tag=name]   reads commands: gopher, who, spread, loop, await NAME, stop
+//	dubbogo consumer registry=host:port [rules=true] [tag=name] [generic=true] [async=true]
+//
+// The consumer reads commands: gopher, calls, generic, note TEXT, who, spread, loop, await NAME, stop
 package main
 
 import (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"dubbo.apache.org/dubbo-go/v3/common"
@@ -17,7 +18,10 @@ import (
 )
 
 // Gopher is the service; dubbo-go calls its methods.
-type Gopher struct{ who string }
+type Gopher struct {
+	who  string
+	last atomic.Value // the last note
+}
 
 // EchoBool returns what it gets, as all of these do.
 func (*Gopher) EchoBool(_ context.Context, v bool) (bool, error) { return v, nil }
@@ -86,6 +90,21 @@ func (*Gopher) Attachment(ctx context.Context, key string) (string, error) {
 // Who says which provider this is.
 func (g *Gopher) Who(context.Context) (string, error) { return g.who, nil }
 
+// Make returns so many bytes.
+func (*Gopher) Make(_ context.Context, n int32) ([]byte, error) { return make([]byte, n), nil }
+
+// Note keeps a text, for calls that nobody waits for.
+func (g *Gopher) Note(_ context.Context, text string) (string, error) {
+	g.last.Store(text)
+	return text, nil
+}
+
+// Noted is the last text that was kept.
+func (g *Gopher) Noted(context.Context) (string, error) {
+	text, _ := g.last.Load().(string)
+	return text, nil
+}
+
 func provide(words map[string]string) error {
 	port, err := strconv.Atoi(words["port"])
 	if err != nil {
@@ -109,13 +128,13 @@ func provide(words map[string]string) error {
 	// dubbo-go serves each method under its Java name too.
 	info := &common.ServiceInfo{InterfaceName: service}
 	for _, m := range []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
-		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "Fail", "Sleep", "Attachment", "Who"} {
+		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"} {
 		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
 	}
-	if err := s.Register(&Gopher{who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {
+	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {
 		return err
 	}
-	if err := s.Register(&Gopher{who + "/g1"}, info, server.WithInterface(service), server.WithSerialization(format(words)),
+	if err := s.Register(&Gopher{who: who + "/g1"}, info, server.WithInterface(service), server.WithSerialization(format(words)),
 		server.WithGroup("g1"), server.WithVersion("1.0.0")); err != nil {
 		return err
 	}

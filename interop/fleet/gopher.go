@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ferryrpc/ferry"
@@ -32,6 +33,9 @@ type Gopher interface {
 	Sleep(ctx context.Context, millis int32) (string, error)
 	Attachment(ctx context.Context, key string) (string, error)
 	Who(ctx context.Context) (string, error)
+	Make(ctx context.Context, n int32) ([]byte, error)
+	Note(ctx context.Context, text string) (string, error)
+	Noted(ctx context.Context) (string, error)
 }
 
 // Citizen is a class that dubbo-go knows.
@@ -50,7 +54,9 @@ func (*gopher) EchoCitizens(_ context.Context, v []*Citizen, _ int32) ([]*Citize
 }
 
 // PublishGopher exports Gopher.
-func PublishGopher(s *ferry.Server, who string) error { return ExportGopher(s, &gopher{who}) }
+func PublishGopher(s *ferry.Server, who string) error {
+	return ExportGopher(s, &gopher{who, new(atomic.Value)})
+}
 
 // Anything are values for EchoAny that dubbo-go has types for, too.
 func Anything() map[string]any {
@@ -61,7 +67,10 @@ func Anything() map[string]any {
 		"date": time.UnixMilli(1700000000123), "decimal": hessian2.Decimal("12.30"), "cycle": loop}
 }
 
-type gopher struct{ who string }
+type gopher struct {
+	who  string
+	last *atomic.Value // the last note
+}
 
 func (*gopher) EchoBool(_ context.Context, v bool) (bool, error)            { return v, nil }
 func (*gopher) EchoInt(_ context.Context, v int32) (int32, error)           { return v, nil }
@@ -94,3 +103,15 @@ func (*gopher) Attachment(ctx context.Context, key string) (string, error) {
 }
 
 func (g *gopher) Who(context.Context) (string, error) { return g.who, nil }
+
+func (*gopher) Make(_ context.Context, n int32) ([]byte, error) { return make([]byte, n), nil }
+
+func (g *gopher) Note(_ context.Context, text string) (string, error) {
+	g.last.Store(text)
+	return text, nil
+}
+
+func (g *gopher) Noted(context.Context) (string, error) {
+	text, _ := g.last.Load().(string)
+	return text, nil
+}

@@ -267,11 +267,46 @@ func (c *gopherClient) Who(ctx context.Context) (string, error) {
 	return reply, err
 }
 
+func (c *gopherClient) Make(ctx context.Context, a0 int32) ([]byte, error) {
+	k := takeGopherMakeCall()
+	k.args.A0 = a0
+	var reply []byte
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
+func (c *gopherClient) Note(ctx context.Context, a0 string) (string, error) {
+	k := takeGopherNoteCall()
+	k.args.A0 = a0
+	var reply string
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
+func (c *gopherClient) Noted(ctx context.Context) (string, error) {
+	k := takeGopherNotedCall()
+	var reply string
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 // gopherMethods are the methods of GopherService by index, filled while the package is initialised.
-var gopherMethods [16]protocol.Method
+var gopherMethods [19]protocol.Method
 
 func newGopherMethods() []*protocol.Method {
-	gopherMethods = [16]protocol.Method{
+	gopherMethods = [19]protocol.Method{
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoBool", Descriptor: "Z", Return: "Z", Index: 0,
 			Params: []string{"v"},
@@ -350,6 +385,20 @@ func newGopherMethods() []*protocol.Method {
 		{
 			Service: "com.ferry.interop.Gopher", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 15,
 			New: newGopherWhoCall, Free: freeGopherWhoCall, Clone: cloneGopherWhoCall, Serve: serveGopherWhoCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "make", Descriptor: "I", Return: "[B", Index: 16,
+			Params: []string{"n"},
+			New:    newGopherMakeCall, Free: freeGopherMakeCall, Clone: cloneGopherMakeCall, Serve: serveGopherMakeCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "note", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 17,
+			Params: []string{"text"},
+			New:    newGopherNoteCall, Free: freeGopherNoteCall, Clone: cloneGopherNoteCall, Serve: serveGopherNoteCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "noted", Descriptor: "", Return: "Ljava/lang/String;", Index: 18,
+			New: newGopherNotedCall, Free: freeGopherNotedCall, Clone: cloneGopherNotedCall, Serve: serveGopherNotedCall,
 		},
 	}
 	list := make([]*protocol.Method, len(gopherMethods))
@@ -2621,6 +2670,363 @@ func (a *gopherWhoReply) AppendMsgpack(w *msgpack.Writer) error {
 }
 
 func (a *gopherWhoReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+// gopherMakeCall is one call of Make with all that belongs to it.
+type gopherMakeCall struct {
+	protocol.Invocation
+	args  gopherMakeArgs
+	reply gopherMakeReply
+}
+
+var gopherMakeCalls sync.Pool
+
+func takeGopherMakeCall() *gopherMakeCall {
+	k, ok := gopherMakeCalls.Get().(*gopherMakeCall)
+	if !ok {
+		k = new(gopherMakeCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[16], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherMakeCall) free() {
+	*k = gopherMakeCall{}
+	gopherMakeCalls.Put(k)
+}
+
+func newGopherMakeCall() *protocol.Invocation { return &takeGopherMakeCall().Invocation }
+
+func freeGopherMakeCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherMakeArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherMakeCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*gopherMakeArgs)
+	if !ok {
+		return row
+	}
+	b := &gopherMakeArgs{A0: a.A0}
+	return b
+}
+
+func serveGopherMakeCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	a, ok := c.Args.(*gopherMakeArgs)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherMakeReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.Make(ctx, a.A0)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherMakeArgs struct {
+	A0   int32
+	call *gopherMakeCall
+}
+
+func (a *gopherMakeArgs) Len() int { return 1 }
+
+func (a *gopherMakeArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *gopherMakeArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.Int(a.A0)
+	return nil
+}
+
+func (a *gopherMakeArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.Int()
+	return r.Err()
+}
+
+func (a *gopherMakeArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.Int(int64(a.A0))
+	return nil
+}
+
+func (a *gopherMakeArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.Int32()
+	return r.Err()
+}
+
+type gopherMakeReply struct {
+	R0 []byte
+}
+
+func (a *gopherMakeReply) Len() int { return 1 }
+
+func (a *gopherMakeReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherMakeReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.Binary(a.R0)
+	return nil
+}
+
+func (a *gopherMakeReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.Binary()
+	return r.Err()
+}
+
+func (a *gopherMakeReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.Binary(a.R0)
+	return nil
+}
+
+func (a *gopherMakeReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.Binary()
+	return r.Err()
+}
+
+// gopherNoteCall is one call of Note with all that belongs to it.
+type gopherNoteCall struct {
+	protocol.Invocation
+	args  gopherNoteArgs
+	reply gopherNoteReply
+}
+
+var gopherNoteCalls sync.Pool
+
+func takeGopherNoteCall() *gopherNoteCall {
+	k, ok := gopherNoteCalls.Get().(*gopherNoteCall)
+	if !ok {
+		k = new(gopherNoteCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[17], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherNoteCall) free() {
+	*k = gopherNoteCall{}
+	gopherNoteCalls.Put(k)
+}
+
+func newGopherNoteCall() *protocol.Invocation { return &takeGopherNoteCall().Invocation }
+
+func freeGopherNoteCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherNoteArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherNoteCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*gopherNoteArgs)
+	if !ok {
+		return row
+	}
+	b := &gopherNoteArgs{A0: a.A0}
+	return b
+}
+
+func serveGopherNoteCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	a, ok := c.Args.(*gopherNoteArgs)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherNoteReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.Note(ctx, a.A0)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherNoteArgs struct {
+	A0   string
+	call *gopherNoteCall
+}
+
+func (a *gopherNoteArgs) Len() int { return 1 }
+
+func (a *gopherNoteArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *gopherNoteArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *gopherNoteArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+func (a *gopherNoteArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *gopherNoteArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+type gopherNoteReply struct {
+	R0 string
+}
+
+func (a *gopherNoteReply) Len() int { return 1 }
+
+func (a *gopherNoteReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherNoteReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherNoteReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *gopherNoteReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherNoteReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+// gopherNotedCall is one call of Noted with all that belongs to it.
+type gopherNotedCall struct {
+	protocol.Invocation
+	args  gopherNotedArgs
+	reply gopherNotedReply
+}
+
+var gopherNotedCalls sync.Pool
+
+func takeGopherNotedCall() *gopherNotedCall {
+	k, ok := gopherNotedCalls.Get().(*gopherNotedCall)
+	if !ok {
+		k = new(gopherNotedCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[18], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherNotedCall) free() {
+	*k = gopherNotedCall{}
+	gopherNotedCalls.Put(k)
+}
+
+func newGopherNotedCall() *protocol.Invocation { return &takeGopherNotedCall().Invocation }
+
+func freeGopherNotedCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherNotedArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherNotedCall(row protocol.Row) protocol.Row {
+	return &gopherNotedArgs{}
+}
+
+func serveGopherNotedCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherNotedReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.Noted(ctx)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherNotedArgs struct {
+	call *gopherNotedCall
+}
+
+func (a *gopherNotedArgs) Len() int { return 0 }
+
+func (a *gopherNotedArgs) At(int) any { return nil }
+
+type gopherNotedReply struct {
+	R0 string
+}
+
+func (a *gopherNotedReply) Len() int { return 1 }
+
+func (a *gopherNotedReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherNotedReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherNotedReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *gopherNotedReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherNotedReply) ReadMsgpack(r *msgpack.Reader) error {
 	a.R0 = r.String()
 	return r.Err()
 }

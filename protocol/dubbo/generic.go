@@ -1,6 +1,8 @@
 package dubbo
 
 import (
+	"strings"
+
 	"github.com/ferryrpc/ferry/exchange"
 	"github.com/ferryrpc/ferry/protocol"
 	"github.com/ferryrpc/ferry/serialize"
@@ -10,7 +12,7 @@ import (
 func (r *request) common(k methodKey) []*target {
 	var m *protocol.Method
 	switch {
-	case k.name == protocol.Echo && k.descriptor == protocol.EchoDescriptor:
+	case k.name == protocol.Echo && single(k.descriptor): // dubbo-go names the class of what it sends, Java's Object
 		m = protocol.NewEchoMethod(k.service)
 	case (k.name == protocol.GenericInvoke || k.name == protocol.GenericInvokeAsync) && k.descriptor == protocol.GenericDescriptor:
 		m = protocol.NewGenericMethod(k.service)
@@ -22,6 +24,12 @@ func (r *request) common(k methodKey) []*target {
 		out = append(out, &target{exporter: e, method: m, accepts: e.accepts()})
 	}
 	return out
+}
+
+// single says whether a descriptor is that of one parameter.
+func single(descriptor string) bool {
+	one := strings.TrimLeft(descriptor, "[")
+	return len(one) == 1 || strings.HasPrefix(one, "L") && strings.IndexByte(one, ';') == len(one)-1
 }
 
 // resolve turns a $invoke into the call that it names, with typed arguments.

@@ -173,3 +173,27 @@ func TestEcho(t *testing.T) {
 		require.Equal(t, v, c.Reply.(*protocol.AnyRow).Value)
 	}
 }
+
+// TestEchoOfOtherTypes: dubbo-go names the class that it sends.
+func TestEchoOfOtherTypes(t *testing.T) {
+	h := open(t)
+	i := people()
+	peer := dial(t, h.export(i, "").URL().Address())
+	for descriptor, want := range map[string]byte{"Ljava/lang/String;": exchange.OK, "I": exchange.OK, "[I": exchange.OK, "[Ljava/lang/String;": exchange.OK,
+		"": exchange.BadRequest, "[": exchange.BadRequest, "II": exchange.BadRequest, "Lx": exchange.BadRequest, "LA;LB;": exchange.BadRequest} {
+		status, body := peer.ask(request{path: i.Name, method: protocol.Echo, descriptor: descriptor, args: []any{"x"}}.body(t))
+		require.Equal(t, want, status, descriptor)
+		if want == exchange.OK {
+			require.Equal(t, "x", readAnswer(t, body).value, descriptor)
+		}
+	}
+}
+
+// TestGenericIsWrittenAsJavaDoes: the arguments of $invoke are arrays, byte for byte; dubbo-go takes nothing else.
+func TestGenericIsWrittenAsJavaDoes(t *testing.T) {
+	java := unhex(t, vectors(t)["jreq_generic"].Hex)
+	w := plain.Writer(nil)
+	require.NoError(t, w.Write(&protocol.GenericArgs{Method: "sayHello", Types: []string{"java.lang.String"}, Args: []any{"world"}}))
+	require.Contains(t, string(java), protocol.GenericDescriptor+string(w.Bytes()))
+	w.Free()
+}

@@ -108,9 +108,9 @@ func (w *Writer) compound(v any) error {
 	case *any:
 		return w.Value(*v)
 	case *[]any:
-		return w.values(*v)
+		return w.values("", *v)
 	case []any:
-		return w.values(v)
+		return w.values("", v)
 	case *map[string]string:
 		w.StringMap(*v)
 	case map[string]string:
@@ -134,11 +134,7 @@ func (w *Writer) compound(v any) error {
 	case Marshaler:
 		return w.marshal(v)
 	case serialize.Row:
-		for i := range v.Len() {
-			if err := w.Value(v.At(i)); err != nil {
-				return err
-			}
-		}
+		return w.row(v)
 	default:
 		return w.reflected(reflect.ValueOf(v))
 	}
@@ -165,16 +161,7 @@ func (w *Writer) marshal(m Marshaler) error {
 }
 
 // Strings writes a java.util.List of strings; nil is a null.
-func (w *Writer) Strings(s []string) {
-	if s == nil {
-		w.Null()
-		return
-	}
-	w.List("", len(s))
-	for _, e := range s {
-		w.String(e)
-	}
-}
+func (w *Writer) Strings(s []string) { w.strings("", s) }
 
 // StringMap writes a java.util.Map of strings; nil is a null.
 func (w *Writer) StringMap(m map[string]string) {
@@ -195,23 +182,6 @@ func (w *Writer) StringMap(m map[string]string) {
 
 // seenMap is Seen for a map, whose identity is its address.
 func (w *Writer) seenMap(m reflect.Value) bool { return w.Seen(m.UnsafePointer()) }
-
-func (w *Writer) values(list []any) error {
-	if list == nil {
-		w.Null()
-		return nil
-	}
-	if len(list) > 0 && w.seenSlice(&list[0], len(list)) {
-		return nil
-	}
-	w.List("", len(list))
-	for _, e := range list {
-		if err := w.Value(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 func writeMap[K comparable](w *Writer, m map[K]any) error {
 	if m == nil {
