@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests start: Debian's ZooKeeper and Curator, Redis and PostgreSQL, a JDK and Maven. Does nothing when they are there.
+# Installs what the tests start: Debian's ZooKeeper and Curator, Redis and PostgreSQL, a JDK, Maven and curl. Does nothing when they are there.
 set -euo pipefail
 
 missing=()
@@ -10,6 +10,7 @@ command -v javac >/dev/null || missing+=(default-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v redis-server >/dev/null || missing+=(redis-server)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+command -v curl >/dev/null || missing+=(curl)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
