@@ -54,7 +54,23 @@ func (x *fleetOf) provider(name string, words ...string) *program {
 
 func (x *fleetOf) report(name, direction string, err error) {
 	x.t.Helper()
-	report(x.t, "discovery/"+name, x.peer.name, direction, err)
+	report(x.t, x.peer.cell("discovery/"+name), x.peer.name, direction, err)
+}
+
+// serve starts a Ferry provider that speaks what the peer speaks.
+func (x *fleetOf) serve(registry, who string) *ferry.Server {
+	x.t.Helper()
+	return serve(x.t, registry, who, ferry.Param("protocol", x.peer.scheme()))
+}
+
+// retries is what a Ferry consumer needs that shall not notice a graceful end. dubbo:// has READONLY, and needs none. At tri:// a
+// Java provider takes its services off its port while the registry's news is on its way, and answers unimplemented, which proves
+// that nothing ran: the call goes to the next provider within its retries, two of them by default.
+func (x *fleetOf) retries() int {
+	if x.peer.tri {
+		return 2
+	}
+	return 0
 }
 
 // eventually runs check until it is content. The limit is what a Java client of ZooKeeper may take that has reached a server
@@ -74,7 +90,7 @@ func eventually(check func() error) error {
 // javaProviders has Ferry as the consumer.
 func (x *fleetOf) javaProviders() {
 	// Ferry first: a reference without a provider, which comes later.
-	c := client(x.t, x.registry)
+	c := client(x.t, x.registry, ferry.Retries(x.retries()))
 	calls, err := fleet.ReferCalls(c, ferry.Check(false))
 	require.NoError(x.t, err)
 	_, err = calls.Who(x.t.Context())
@@ -166,7 +182,7 @@ func (x *fleetOf) ferryProviders() {
 	// Java first.
 	consumer := x.peer.start(x.t, "Consumer", "registry="+x.registry, "application=java-consumer")
 	require.NotContains(x.t, strings.Join(consumer.tell("who"), ""), "WHO")
-	a := serve(x.t, x.registry, "ferry-a")
+	a := x.serve(x.registry, "ferry-a")
 	x.report("consumer first", toFerry, eventually(who(consumer, "ferry-a")))
 	x.report("consumer is listed", toFerry, x.listed("consumers", "java-consumer"))
 
@@ -177,10 +193,10 @@ func (x *fleetOf) ferryProviders() {
 
 	// A Dubbo 3 consumer learns of a change up to ten seconds late, so the old provider stays until the new one is known.
 	consumer.tell("loop")
-	b := serve(x.t, x.registry, "ferry-b")
+	b := x.serve(x.registry, "ferry-b")
 	consumer.tell("await ferry-b")
 	closeServer(x.t, a)
-	a = serve(x.t, x.registry, "ferry-a2")
+	a = x.serve(x.registry, "ferry-a2")
 	consumer.tell("await ferry-a2")
 	closeServer(x.t, b)
 	time.Sleep(time.Second)
@@ -192,7 +208,7 @@ func (x *fleetOf) ferryProviders() {
 	if err == nil {
 		err = eventually(func() error { return x.listed("providers", "ferry-a2") })
 	}
-	b = serve(x.t, x.registry, "ferry-b2")
+	b = x.serve(x.registry, "ferry-b2")
 	if err == nil {
 		err = eventually(who(consumer, "ferry-b2"))
 	}
