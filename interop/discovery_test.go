@@ -200,7 +200,7 @@ func (x *fleetOf) ferryProviders() {
 	consumer.tell("await ferry-a2")
 	closeServer(x.t, b)
 	time.Sleep(time.Second)
-	x.restarted(consumer.tell("stop"), "ferry-a", "ferry-b", "ferry-a2")
+	x.report("rolling restart, no call fails", toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b", "ferry-a2"))
 
 	x.zk.Stop(x.t)
 	err := who(consumer, "ferry-a2")()
