@@ -245,7 +245,7 @@ func TestShutdown(t *testing.T) {
 	}()
 	<-impl.seen
 	closed := make(chan error, 1)
-	go func() { closed <- s.Close(within(t, 20*time.Second)) }()
+	go func() { closed <- s.Close(within(t, 6*time.Second)) }()
 	for {
 		_, err := c.Greet(t.Context(), "x")
 		if err == nil {

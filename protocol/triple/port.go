@@ -31,6 +31,7 @@ type port struct {
 	slots    chan struct{} // one for each running handler
 	waiting  atomic.Int64  // requests that wait for a slot
 	conns    atomic.Int64
+	load     load
 	users    int // guarded by protocol.mu
 	origin   *http.CrossOriginProtection
 
@@ -56,8 +57,9 @@ type exporter struct {
 	path, version, group string // what a call must name to come here
 
 	closed atomic.Bool
-	gone   atomic.Bool   // taken from a port that other services keep open
-	calls  atomic.Uint64 // how many have begun, and in the low 32 bits how many run
+	gone   atomic.Bool  // taken from a port that other services keep open
+	runs   atomic.Int32 // calls
+	load   load
 }
 
 // A method is one method of an exported service.
@@ -65,12 +67,6 @@ type method struct {
 	*protocol.Method
 	shape
 }
-
-// What the beginning and the end of a call add to exporter.calls.
-const (
-	callBegins = 1<<32 + 1
-	callEnds   = ^uint64(0)
-)
 
 func newExporter(pt *port, s *protocol.Service, u *url.URL, params Params, formats []format) *exporter {
 	e := &exporter{port: pt, service: s, params: params, formats: formats, url: u.WithAddress(pt.published(u)), methods: map[string][]*method{},
@@ -282,52 +278,21 @@ func (e *exporter) Close(ctx context.Context) error {
 		return nil
 	}
 	last := e.port.protocol.release(e.port)
-	e.settle(within(ctx))
-	if last {
+	if last { // consumers may call any service until they have heard of the end
+		e.port.settle(ctx, &e.port.load)
 		return e.port.close(ctx)
 	}
+	e.port.settle(ctx, &e.load)
 	e.port.remove(e)
 	e.gone.Store(true)
 	return e.drain(ctx)
-}
-
-const (
-	quiet   = 400 * time.Millisecond // without a new call: everybody has heard of the end
-	longest = 2 * time.Second
-	step    = 2 * time.Millisecond // between two looks; a call then costs two additions and tells nobody
-)
-
-// within leaves the better part of a shutdown to running calls: those who go on calling, because no registry tells them
-// better, learn the end by GOAWAY.
-func within(ctx context.Context) time.Time {
-	until := time.Now().Add(longest)
-	if d, ok := ctx.Deadline(); ok && time.Until(d)/2 < longest {
-		until = time.Now().Add(time.Until(d) / 2)
-	}
-	return until
-}
-
-// settle waits until calls have stopped coming, nobody is connected, or the time is over.
-func (e *exporter) settle(until time.Time) {
-	t := time.NewTicker(step)
-	defer t.Stop()
-	seen, still := e.calls.Load(), time.Now()
-	for time.Now().Before(until) && e.port.conns.Load() > 0 {
-		if n := e.calls.Load(); n>>32 != seen>>32 {
-			seen, still = n, time.Now()
-		}
-		if time.Since(still) >= quiet {
-			return
-		}
-		<-t.C
-	}
 }
 
 // drain waits until no call runs.
 func (e *exporter) drain(ctx context.Context) error {
 	t := time.NewTicker(step)
 	defer t.Stop()
-	for uint32(e.calls.Load()) > 0 {
+	for e.runs.Load() > 0 {
 		select {
 		case <-t.C:
 		case <-ctx.Done():

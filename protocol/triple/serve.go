@@ -89,14 +89,17 @@ func (r *request) find(path string) *failure {
 
 // count counts the call, so that whoever closes the service does not miss it. done must follow.
 func (r *request) count() *failure {
-	r.exporter.calls.Add(callBegins)
+	r.exporter.runs.Add(1)
+	told := len(r.http.Header[triApp]) > 0
+	r.exporter.load.begun(told)
+	r.port.load.begun(told)
 	if r.exporter.gone.Load() {
 		return refusal(Unimplemented, fmt.Sprintf("service %q is not here any more", r.exporter.url.Service()))
 	}
 	return nil
 }
 
-func (r *request) done() { r.exporter.calls.Add(callEnds) }
+func (r *request) done() { r.exporter.runs.Add(-1) }
 
 // serveGRPC serves one stream.
 func (pt *port) serveGRPC(w http.ResponseWriter, hr *http.Request) {
