@@ -103,7 +103,7 @@ func (x *gophers) callsOf(address string) {
 			m := *fleet.GopherService.Methods[0]
 			m.Name, m.Index = "nowhere", -1
 			err := ref.Invoke(ctx, &protocol.Invocation{Method: &m, Args: &protocol.AnyRow{Value: "x"}})
-			if err == nil || protocol.OutcomeOf(err) == protocol.NotSent {
+			if err == nil || protocol.OutcomeOf(err) == protocol.NotSent || protocol.CodeOf(err) == protocol.Timeout {
 				return fmt.Errorf("wrong failure: %w", err)
 			}
 			return equal("go-app")(g.Who(ctx))
@@ -124,7 +124,13 @@ func (x *gophers) callsOf(address string) {
 			n, err := generic.Call(ctx, "echoInt", []string{"int"}, int32(5))
 			return want(int32(5), n, err)
 		}},
-		{"7 MiB both ways", blob(7 * mib)},
+		{"7 MiB both ways", func(ctx context.Context) error {
+			err := blob(7 * mib)(ctx)
+			// Whoever is at fault: it is said at once, and the next call works.
+			require.NotEqual(t, protocol.Timeout, protocol.CodeOf(err), "%v", err)
+			require.NoError(t, equal("go-app")(g.Who(ctx)))
+			return err
+		}},
 		{"async", func(ctx context.Context) error {
 			s, err := ferry.Go(ctx, g.Who).Wait(ctx)
 			return want("go-app", s, err)
