@@ -91,11 +91,7 @@ func failingProviders(t *testing.T, f failing, b *book) (addresses []string) {
 	for range 3 {
 		switch {
 		case f.refused:
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			addresses = append(addresses, l.Addr().String())
-			t.Cleanup(func() { l.Close() })
-			l.Close()
+			addresses = append(addresses, closedPort(t))
 		case f.peer != nil:
 			l := listen(t, func(c net.Conn) { f.peer(&b.ran, c) })
 			addresses = append(addresses, l)

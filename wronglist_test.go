@@ -90,12 +90,15 @@ func tellNonsense(t *testing.T, o office, registry string, x *ferry.Extensions) 
 	o.remove(t, at["bob"])
 }
 
-// closedPort returns an address where nobody listens.
+// closedPort returns an address where nobody listens, nor will before the test has ended.
 func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	at, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprint("127.0.0.1:", at.(*syscall.SockaddrInet4).Port)
 }
 
 // blackHole returns an address that answers no connection: the backlog of its listener is full, and the kernel drops what
