@@ -52,7 +52,7 @@ func TestRefusals(t *testing.T) {
 			"no arguments": {func(q *request) { q.args = nil }, 40, "the arguments of com.example.DemoService.sayHello cannot be decoded: hessian2"},
 			"two instead":  {func(q *request) { q.args = []any{"a", "b"} }, 40, "the attachments of com.example.DemoService.sayHello cannot be decoded: hessian2"},
 			"wrong type":   {func(q *request) { q.args = []any{map[any]any{"a": int32(1)}} }, 40, "the arguments of com.example.DemoService.sayHello cannot be decoded: hessian2"},
-			"echo":         {func(q *request) { q.method = "$echo" }, 40, `has no method "$echo"`},
+			"echo":         {func(q *request) { q.method, q.descriptor = "$echo", str+str }, 40, `has no method "$echo"`},
 			"invoke":       {func(q *request) { q.method = "$invoke" }, 40, `has no method "$invoke"`},
 		} {
 			t.Run(transport+"/"+name, func(t *testing.T) {
