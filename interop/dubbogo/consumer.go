@@ -41,6 +41,8 @@ func consume(words map[string]string) error {
 		switch w := strings.Fields(in.Text()); w[0] {
 		case "gopher":
 			x.cells()
+		case "anything":
+			x.anything()
 		case "calls":
 			x.calls()
 		case "generic":

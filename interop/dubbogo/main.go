@@ -4,7 +4,7 @@
 //	dubbogo provider port=n registry=host:port application=name [who=name]
 //	dubbogo consumer registry=host:port [rules=true] [tag=name] [generic=true] [async=true]
 //
-// The consumer reads commands: gopher, calls, generic, note TEXT, who, spread, loop, await NAME, stop
+// The consumer reads commands: gopher, anything, calls, generic, note TEXT, who, spread, loop, await NAME, stop
 package main
 
 import (

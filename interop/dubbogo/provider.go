@@ -58,6 +58,11 @@ func (*Gopher) EchoCitizens(_ context.Context, v []interface{}, _ int32) ([]inte
 	return v, nil
 }
 
+// EchoList echoes.
+func (*Gopher) EchoList(_ context.Context, v []interface{}, _ int32) ([]interface{}, error) {
+	return v, nil
+}
+
 // EchoDate echoes.
 func (*Gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }
 
@@ -128,7 +133,7 @@ func provide(words map[string]string) error {
 	// dubbo-go serves each method under its Java name too.
 	info := &common.ServiceInfo{InterfaceName: service}
 	for _, m := range []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
-		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"} {
+		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "EchoList", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"} {
 		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
 	}
 	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {

@@ -27,6 +27,7 @@ type Gopher interface {
 	EchoMap(ctx context.Context, v map[string]string) (map[string]string, error)
 	EchoCitizen(ctx context.Context, v *Citizen) (*Citizen, error)
 	EchoCitizens(ctx context.Context, v []*Citizen, n int32) ([]*Citizen, error)
+	EchoList(ctx context.Context, v []any, n int32) ([]any, error)
 	EchoDate(ctx context.Context, v time.Time) (time.Time, error)
 	EchoAny(ctx context.Context, v any, n int32) (any, error)
 	Fail(ctx context.Context, message string) (string, error)
@@ -80,6 +81,8 @@ func (*gopher) EchoString(_ context.Context, v string) (string, error)      { re
 func (*gopher) EchoBytes(_ context.Context, v []byte) ([]byte, error)       { return v, nil }
 func (*gopher) EchoStrings(_ context.Context, v []string) ([]string, error) { return v, nil }
 func (*gopher) EchoCitizen(_ context.Context, v *Citizen) (*Citizen, error) { return v, nil }
+
+func (*gopher) EchoList(_ context.Context, v []any, _ int32) ([]any, error) { return v, nil }
 
 func (*gopher) EchoDate(_ context.Context, v time.Time) (time.Time, error) { return v, nil }
 

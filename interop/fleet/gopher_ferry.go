@@ -196,6 +196,18 @@ func (c *gopherClient) EchoCitizens(ctx context.Context, a0 []*Citizen, a1 int32
 	return reply, err
 }
 
+func (c *gopherClient) EchoList(ctx context.Context, a0 []any, a1 int32) ([]any, error) {
+	k := takeGopherEchoListCall()
+	k.args.A0, k.args.A1 = a0, a1
+	var reply []any
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *gopherClient) EchoDate(ctx context.Context, a0 time.Time) (time.Time, error) {
 	k := takeGopherEchoDateCall()
 	k.args.A0 = a0
@@ -303,10 +315,10 @@ func (c *gopherClient) Noted(ctx context.Context) (string, error) {
 }
 
 // gopherMethods are the methods of GopherService by index, filled while the package is initialised.
-var gopherMethods [19]protocol.Method
+var gopherMethods [20]protocol.Method
 
 func newGopherMethods() []*protocol.Method {
-	gopherMethods = [19]protocol.Method{
+	gopherMethods = [20]protocol.Method{
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoBool", Descriptor: "Z", Return: "Z", Index: 0,
 			Params: []string{"v"},
@@ -358,46 +370,51 @@ func newGopherMethods() []*protocol.Method {
 			New:    newGopherEchoCitizensCall, Free: freeGopherEchoCitizensCall, Clone: cloneGopherEchoCitizensCall, Serve: serveGopherEchoCitizensCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "echoDate", Descriptor: "Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 10,
+			Service: "com.ferry.interop.Gopher", Name: "echoList", Descriptor: "Ljava/util/List;I", Return: "Ljava/util/List;", Index: 10,
+			Params: []string{"v", "n"},
+			New:    newGopherEchoListCall, Free: freeGopherEchoListCall, Clone: cloneGopherEchoListCall, Serve: serveGopherEchoListCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "echoDate", Descriptor: "Ljava/util/Date;", Return: "Ljava/util/Date;", Index: 11,
 			Params: []string{"v"},
 			New:    newGopherEchoDateCall, Free: freeGopherEchoDateCall, Clone: cloneGopherEchoDateCall, Serve: serveGopherEchoDateCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "echoAny", Descriptor: "Ljava/lang/Object;I", Return: "Ljava/lang/Object;", Index: 11,
+			Service: "com.ferry.interop.Gopher", Name: "echoAny", Descriptor: "Ljava/lang/Object;I", Return: "Ljava/lang/Object;", Index: 12,
 			Params: []string{"v", "n"},
 			New:    newGopherEchoAnyCall, Free: freeGopherEchoAnyCall, Clone: cloneGopherEchoAnyCall, Serve: serveGopherEchoAnyCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "fail", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 12,
+			Service: "com.ferry.interop.Gopher", Name: "fail", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 13,
 			Params: []string{"message"},
 			New:    newGopherFailCall, Free: freeGopherFailCall, Clone: cloneGopherFailCall, Serve: serveGopherFailCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "sleep", Descriptor: "I", Return: "Ljava/lang/String;", Index: 13,
+			Service: "com.ferry.interop.Gopher", Name: "sleep", Descriptor: "I", Return: "Ljava/lang/String;", Index: 14,
 			Params: []string{"millis"},
 			New:    newGopherSleepCall, Free: freeGopherSleepCall, Clone: cloneGopherSleepCall, Serve: serveGopherSleepCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "attachment", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 14,
+			Service: "com.ferry.interop.Gopher", Name: "attachment", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 15,
 			Params: []string{"key"},
 			New:    newGopherAttachmentCall, Free: freeGopherAttachmentCall, Clone: cloneGopherAttachmentCall, Serve: serveGopherAttachmentCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 15,
+			Service: "com.ferry.interop.Gopher", Name: "who", Descriptor: "", Return: "Ljava/lang/String;", Index: 16,
 			New: newGopherWhoCall, Free: freeGopherWhoCall, Clone: cloneGopherWhoCall, Serve: serveGopherWhoCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "make", Descriptor: "I", Return: "[B", Index: 16,
+			Service: "com.ferry.interop.Gopher", Name: "make", Descriptor: "I", Return: "[B", Index: 17,
 			Params: []string{"n"},
 			New:    newGopherMakeCall, Free: freeGopherMakeCall, Clone: cloneGopherMakeCall, Serve: serveGopherMakeCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "note", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 17,
+			Service: "com.ferry.interop.Gopher", Name: "note", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 18,
 			Params: []string{"text"},
 			New:    newGopherNoteCall, Free: freeGopherNoteCall, Clone: cloneGopherNoteCall, Serve: serveGopherNoteCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "noted", Descriptor: "", Return: "Ljava/lang/String;", Index: 18,
+			Service: "com.ferry.interop.Gopher", Name: "noted", Descriptor: "", Return: "Ljava/lang/String;", Index: 19,
 			New: newGopherNotedCall, Free: freeGopherNotedCall, Clone: cloneGopherNotedCall, Serve: serveGopherNotedCall,
 		},
 	}
@@ -1908,6 +1925,201 @@ func (a *gopherEchoCitizensReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// gopherEchoListCall is one call of EchoList with all that belongs to it.
+type gopherEchoListCall struct {
+	protocol.Invocation
+	args  gopherEchoListArgs
+	reply gopherEchoListReply
+}
+
+var gopherEchoListCalls sync.Pool
+
+func takeGopherEchoListCall() *gopherEchoListCall {
+	k, ok := gopherEchoListCalls.Get().(*gopherEchoListCall)
+	if !ok {
+		k = new(gopherEchoListCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[10], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherEchoListCall) free() {
+	*k = gopherEchoListCall{}
+	gopherEchoListCalls.Put(k)
+}
+
+func newGopherEchoListCall() *protocol.Invocation { return &takeGopherEchoListCall().Invocation }
+
+func freeGopherEchoListCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherEchoListArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherEchoListCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*gopherEchoListArgs)
+	if !ok {
+		return row
+	}
+	b := &gopherEchoListArgs{A1: a.A1}
+	serialize.Copy(&b.A0, &a.A0)
+	return b
+}
+
+func serveGopherEchoListCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	a, ok := c.Args.(*gopherEchoListArgs)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherEchoListReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.EchoList(ctx, a.A0, a.A1)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherEchoListArgs struct {
+	A0   []any
+	A1   int32
+	call *gopherEchoListCall
+}
+
+func (a *gopherEchoListArgs) Len() int { return 2 }
+
+func (a *gopherEchoListArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	case 1:
+		return &a.A1
+	}
+	return nil
+}
+
+func (a *gopherEchoListArgs) MarshalHessian2(w *hessian2.Writer) error {
+	if a.A0 == nil {
+		w.Null()
+	} else {
+		w.List("", len(a.A0))
+		for i1 := range a.A0 {
+			if err := w.Value(a.A0[i1]); err != nil {
+				return err
+			}
+		}
+	}
+	w.Int(a.A1)
+	return nil
+}
+
+func (a *gopherEchoListArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	n1, _ := r.List()
+	a.A0 = hessian2.Make[any](r, n1)
+	for i2 := 0; r.Next(i2, n1); i2++ {
+		a.A0[i2] = r.Any()
+	}
+	a.A1 = r.Int()
+	return r.Err()
+}
+
+func (a *gopherEchoListArgs) AppendMsgpack(w *msgpack.Writer) error {
+	if a.A0 == nil {
+		w.Nil()
+	} else {
+		w.Array(len(a.A0))
+		for i1 := range a.A0 {
+			if err := w.Value(&a.A0[i1]); err != nil {
+				return err
+			}
+		}
+	}
+	w.Int(int64(a.A1))
+	return nil
+}
+
+func (a *gopherEchoListArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = nil
+	if n1, ok := r.Array(); ok {
+		a.A0 = msgpack.MakeSlice[any](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			r.Fail(r.Read(&a.A0[i2]))
+		}
+	}
+	a.A1 = r.Int32()
+	return r.Err()
+}
+
+type gopherEchoListReply struct {
+	R0 []any
+}
+
+func (a *gopherEchoListReply) Len() int { return 1 }
+
+func (a *gopherEchoListReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherEchoListReply) MarshalHessian2(w *hessian2.Writer) error {
+	if a.R0 == nil {
+		w.Null()
+	} else {
+		w.List("", len(a.R0))
+		for i1 := range a.R0 {
+			if err := w.Value(a.R0[i1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *gopherEchoListReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	n1, _ := r.List()
+	a.R0 = hessian2.Make[any](r, n1)
+	for i2 := 0; r.Next(i2, n1); i2++ {
+		a.R0[i2] = r.Any()
+	}
+	return r.Err()
+}
+
+func (a *gopherEchoListReply) AppendMsgpack(w *msgpack.Writer) error {
+	if a.R0 == nil {
+		w.Nil()
+	} else {
+		w.Array(len(a.R0))
+		for i1 := range a.R0 {
+			if err := w.Value(&a.R0[i1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *gopherEchoListReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = nil
+	if n1, ok := r.Array(); ok {
+		a.R0 = msgpack.MakeSlice[any](r, n1)
+		for i2 := 0; r.Next(i2, n1); i2++ {
+			r.Fail(r.Read(&a.R0[i2]))
+		}
+	}
+	return r.Err()
+}
+
 // gopherEchoDateCall is one call of EchoDate with all that belongs to it.
 type gopherEchoDateCall struct {
 	protocol.Invocation
@@ -1923,7 +2135,7 @@ func takeGopherEchoDateCall() *gopherEchoDateCall {
 		k = new(gopherEchoDateCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[10], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[11], &k.args, &k.reply
 	return k
 }
 
@@ -2054,7 +2266,7 @@ func takeGopherEchoAnyCall() *gopherEchoAnyCall {
 		k = new(gopherEchoAnyCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[11], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[12], &k.args, &k.reply
 	return k
 }
 
@@ -2201,7 +2413,7 @@ func takeGopherFailCall() *gopherFailCall {
 		k = new(gopherFailCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[12], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[13], &k.args, &k.reply
 	return k
 }
 
@@ -2332,7 +2544,7 @@ func takeGopherSleepCall() *gopherSleepCall {
 		k = new(gopherSleepCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[13], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[14], &k.args, &k.reply
 	return k
 }
 
@@ -2463,7 +2675,7 @@ func takeGopherAttachmentCall() *gopherAttachmentCall {
 		k = new(gopherAttachmentCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[14], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[15], &k.args, &k.reply
 	return k
 }
 
@@ -2594,7 +2806,7 @@ func takeGopherWhoCall() *gopherWhoCall {
 		k = new(gopherWhoCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[15], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[16], &k.args, &k.reply
 	return k
 }
 
@@ -2689,7 +2901,7 @@ func takeGopherMakeCall() *gopherMakeCall {
 		k = new(gopherMakeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[16], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[17], &k.args, &k.reply
 	return k
 }
 
@@ -2820,7 +3032,7 @@ func takeGopherNoteCall() *gopherNoteCall {
 		k = new(gopherNoteCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[17], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[18], &k.args, &k.reply
 	return k
 }
 
@@ -2951,7 +3163,7 @@ func takeGopherNotedCall() *gopherNotedCall {
 		k = new(gopherNotedCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[18], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[19], &k.args, &k.reply
 	return k
 }
 
