@@ -40,24 +40,28 @@ func TestCapture(t *testing.T) {
 			port := freePort(t)
 			provider := peer.start(t, "Provider", "port="+port)
 			c := client(t, "", ferry.Direct("dubbo://"+f.proxy(t, "127.0.0.1:"+port, "response")), ferry.Timeout(5*time.Second))
-			x := &callCells{c: c, address: "dubbo://127.0.0.1:" + port}
-			var err error
-			x.ref, err = c.Refer(fleet.CallsService, ferry.Method("sleep", ferry.Timeout(time.Second))...)
-			require.NoError(t, err)
-			require.NoError(t, fleet.RegisterCallsTypes(c.Types()))
-			x.calls = fleet.NewCalls(x.ref)
-			x.generic, err = c.Generic(fleet.CallsService.Name)
-			require.NoError(t, err)
-			for _, run := range []func(context.Context) error{x.overloads, x.calls.Nothing, x.attachments, x.echo, x.family, x.checked, x.custom,
-				x.failure("runtime", "", ""), x.failure("cause", "", ""), x.failure("empty", "", ""), x.unknown, x.genericCalls, x.genericMaps, x.genericFailure, x.later, x.tooBigBack} {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				_ = run(ctx) // TestCalls judges; this keeps the bytes
-				cancel()
-			}
+			capturedCalls(t, &callCells{c: c, address: "dubbo://127.0.0.1:" + port})
 			provider.stop() // with READONLY
 			require.NoError(t, c.Close())
 			require.NoError(t, f.saveCalls())
 		})
+	}
+}
+
+// capturedCalls makes the calls whose answers are kept; the cells judge them elsewhere.
+func capturedCalls(t *testing.T, x *callCells) {
+	var err error
+	x.ref, err = x.c.Refer(fleet.CallsService, ferry.Method("sleep", ferry.Timeout(time.Second))...)
+	require.NoError(t, err)
+	require.NoError(t, fleet.RegisterCallsTypes(x.c.Types()))
+	x.calls = fleet.NewCalls(x.ref)
+	x.generic, err = x.c.Generic(fleet.CallsService.Name)
+	require.NoError(t, err)
+	for _, run := range []func(context.Context) error{x.overloads, x.calls.Nothing, x.attachments, x.echo, x.family, x.checked, x.custom,
+		x.failure("runtime", "", ""), x.failure("cause", "", ""), x.failure("empty", "", ""), x.unknown, x.genericCalls, x.genericMaps, x.genericFailure, x.later, x.tooBigBack} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_ = run(ctx)
+		cancel()
 	}
 }
 
