@@ -89,7 +89,7 @@ func (x *fleetOf) ferryInstances() {
 	time.Sleep(time.Second)
 	closeServer(x.t, a)
 	time.Sleep(time.Second)
-	x.report("by application, rolling restart, no call fails", toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
+	x.restarted("by application, rolling restart, no call fails", consumer.tell("stop"), "ferry-a", "ferry-b")
 
 	x.zk.Stop(x.t)
 	err := who(consumer, "ferry-b")()

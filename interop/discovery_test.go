@@ -1,14 +1,11 @@
 package interop
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +30,9 @@ func TestDiscovery(t *testing.T) {
 			x := &fleetOf{t: t, peer: java(t, line), zk: zktest.Start(t, zktest.Options{})}
 			x.registry = "zookeeper://" + x.zk.Addr()
 			x.javaProviders()
+			x.killed()
 			x.ferryProviders()
+			x.killedFerry()
 			x.readOnly()
 		})
 	}
@@ -201,7 +200,7 @@ func (x *fleetOf) ferryProviders() {
 	consumer.tell("await ferry-a2")
 	closeServer(x.t, b)
 	time.Sleep(time.Second)
-	x.report("rolling restart, no call fails", toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b", "ferry-a2"))
+	x.restarted("rolling restart, no call fails", consumer.tell("stop"), "ferry-a", "ferry-b", "ferry-a2")
 
 	x.zk.Stop(x.t)
 	err := who(consumer, "ferry-a2")()
@@ -228,26 +227,6 @@ func who(p *program, name string) func() error {
 		}
 		return nil
 	}
-}
-
-// looped reads what a consumer program says of its loop: no failure, and each provider called.
-func looped(answer []string, providers ...string) error {
-	for _, line := range answer {
-		words := strings.SplitN(line, " ", 5)
-		if words[0] != "LOOP" || len(words) < 4 {
-			continue
-		}
-		if failed, err := strconv.Atoi(words[2]); err != nil || failed > 0 {
-			return fmt.Errorf("%s", line)
-		}
-		for _, p := range providers {
-			if !strings.Contains(words[3], p+"=") {
-				return fmt.Errorf("%s was not called: %s", p, line)
-			}
-		}
-		return nil
-	}
-	return fmt.Errorf("no account of the loop: %q", answer)
 }
 
 // readOnly shuts providers down that no registry speaks of, so that READONLY alone tells the consumer.
@@ -286,7 +265,7 @@ func (x *fleetOf) readOnlyOfFerry() {
 	consumer.tell("await ferry-b")
 	closeServer(x.t, one)
 	time.Sleep(time.Second)
-	x.report(name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
+	x.restarted(name, consumer.tell("stop"), "ferry-a", "ferry-b")
 	consumer.stop()
 	closeServer(x.t, two)
 }
@@ -302,73 +281,4 @@ func (x *fleetOf) refusesTwo() bool {
 	a.stop()
 	b.stop()
 	return strings.Contains(strings.Join(answer, " "), "ClassCastException")
-}
-
-// A looper calls who without a pause.
-type looper struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-
-	mu     sync.Mutex // guards the following
-	recent []string   // the last answers
-	seen   map[string]int
-	err    error
-}
-
-func loop(calls interface {
-	Who(context.Context) (string, error)
-}) *looper {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &looper{cancel: cancel, done: make(chan struct{}), seen: map[string]int{}}
-	go func() {
-		defer close(l.done)
-		for ctx.Err() == nil {
-			who, err := calls.Who(context.Background())
-			l.mu.Lock()
-			if err != nil && l.err == nil {
-				l.err = err
-			}
-			const keep = 100
-			l.seen[who]++
-			if l.recent = append(l.recent, who); len(l.recent) > keep {
-				l.recent = l.recent[1:]
-			}
-			l.mu.Unlock()
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	return l
-}
-
-// reached says whether a provider has answered.
-func (l *looper) reached(who string) func() error {
-	return func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.seen[who] == 0 {
-			return fmt.Errorf("%s has not answered", who)
-		}
-		return l.err
-	}
-}
-
-// only says whether the last hundred answers came from one provider, and no call has failed.
-func (l *looper) only(who string) func() error {
-	return func() error {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, r := range l.recent {
-			if r != who && l.err == nil {
-				return fmt.Errorf("%s still answers", r)
-			}
-		}
-		return l.err
-	}
-}
-
-// end stops the loop and returns the first failure.
-func (l *looper) end() error {
-	l.cancel()
-	<-l.done
-	return l.err
 }

@@ -25,10 +25,11 @@ import java.util.function.Supplier;
  * tagged TAG     SPREAD providers   of calls with that tag
  * spread         SPREAD providers   of fifty calls
  * picks N        PICKS provider,...  of N keys, by consistent hash
- * stop           LOOP calls failures providers last-failure
+ * stop           LOOP calls failures providers last-failure, and before it UNSENT calls, if there are any
  * </pre>
  *
- * <p>Words: url=dubbo://host:port or registry=zookeeper://host:port, protocol=dubbo|tri (what to expect), application=name.
+ * <p>Words: url=dubbo://host:port or registry=zookeeper://host:port, protocol=dubbo|tri (what to expect), application=name,
+ * retries=n (none unless it is said).
  */
 public final class Consumer {
     private Consumer() {
@@ -81,7 +82,11 @@ public final class Consumer {
                     Setup.say("DONE");
                     break;
                 case "stop":
-                    Setup.say("LOOP " + loop.end());
+                    String account = loop.end();
+                    if (loop.unsent > 0) {
+                        Setup.say("UNSENT " + loop.unsent);
+                    }
+                    Setup.say("LOOP " + account);
                     Setup.say("DONE");
                     break;
                 default:
@@ -156,6 +161,7 @@ public final class Consumer {
         private volatile boolean stop;
         private int made;
         private int failed;
+        private int unsent;
         private String last = "";
 
         Loop(Calls calls) {
@@ -170,8 +176,14 @@ public final class Consumer {
                 try {
                     providers.merge(calls.who(), 1, Integer::sum);
                 } catch (Exception e) {
+                    String text = describe(e);
+                    // The channel says so before it sends, when this program has closed it itself because its provider left the registry.
+                    if (text.contains("Failed to send request") && text.contains("is closed!")) {
+                        unsent++;
+                        continue;
+                    }
                     failed++;
-                    last = describe(e);
+                    last = text;
                 }
                 LockSupport.parkNanos(1_000_000);
             }

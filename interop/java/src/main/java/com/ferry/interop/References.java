@@ -44,7 +44,7 @@ final class References {
         r.setGroup(group);
         r.setVersion(version);
         r.setTimeout(20000);
-        r.setRetries(0);
+        r.setRetries(Integer.parseInt(setup.get("retries", "0")));
         r.setCheck(false);
         if (!setup.get("serialization", "").isEmpty()) {
             r.setParameters(new HashMap<>(Collections.singletonMap("serialization", setup.get("serialization", ""))));

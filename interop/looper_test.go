@@ -1,0 +1,113 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// looped reads what a consumer program says of its loop: no failure, and each provider called.
+func looped(answer []string, providers ...string) error {
+	for _, line := range answer {
+		words := strings.SplitN(line, " ", 5)
+		if words[0] != "LOOP" || len(words) < 4 {
+			continue
+		}
+		if failed, err := strconv.Atoi(words[2]); err != nil || failed > 0 {
+			return fmt.Errorf("%s", line)
+		}
+		for _, p := range providers {
+			if !strings.Contains(words[3], p+"=") {
+				return fmt.Errorf("%s was not called: %s", p, line)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("no account of the loop: %q", answer)
+}
+
+// restarted reports a cell in which a Java consumer's loop saw Ferry providers come and go. A call that the consumer itself did not send is
+// none of Ferry's, and is said.
+func (x *fleetOf) restarted(name string, answer []string, providers ...string) {
+	x.t.Helper()
+	err := looped(answer, providers...)
+	for _, line := range answer {
+		if n, ok := strings.CutPrefix(line, "UNSENT "); ok && err == nil {
+			note(x.peer.cell("discovery/"+name), x.peer.name, toFerry, "ok but for "+n+" calls, peer limitation: Java closes a connection of its own under a call that has chosen it, and does not send it")
+			return
+		}
+	}
+	x.report(name, toFerry, err)
+}
+
+// A looper calls who without a pause.
+type looper struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu     sync.Mutex // guards the following
+	recent []string   // the last answers
+	seen   map[string]int
+	err    error
+}
+
+func loop(calls interface {
+	Who(context.Context) (string, error)
+}) *looper {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &looper{cancel: cancel, done: make(chan struct{}), seen: map[string]int{}}
+	go func() {
+		defer close(l.done)
+		for ctx.Err() == nil {
+			who, err := calls.Who(context.Background())
+			l.mu.Lock()
+			if err != nil && l.err == nil {
+				l.err = err
+			}
+			const keep = 100
+			l.seen[who]++
+			if l.recent = append(l.recent, who); len(l.recent) > keep {
+				l.recent = l.recent[1:]
+			}
+			l.mu.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return l
+}
+
+// reached says whether a provider has answered.
+func (l *looper) reached(who string) func() error {
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.seen[who] == 0 {
+			return fmt.Errorf("%s has not answered", who)
+		}
+		return l.err
+	}
+}
+
+// only says whether the last hundred answers came from one provider, and no call has failed.
+func (l *looper) only(who string) func() error {
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, r := range l.recent {
+			if r != who && l.err == nil {
+				return fmt.Errorf("%s still answers", r)
+			}
+		}
+		return l.err
+	}
+}
+
+// end stops the loop and returns the first failure.
+func (l *looper) end() error {
+	l.cancel()
+	<-l.done
+	return l.err
+}
