@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -119,12 +120,14 @@ func (m *triMessages) save() error {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	b.WriteString("[\n")
-	seen := map[triMessage]bool{}
+	seen, count := map[triMessage]bool{}, map[string]int{}
 	for _, one := range list {
-		if seen[one] {
+		const most = 12 // of a stream
+		if seen[one] || strings.Contains(one.Path, ".StreamApi/") && count[one.Kind+one.Path] == most {
 			continue
 		}
 		seen[one] = true
+		count[one.Kind+one.Path]++
 		if b.Len() > 2 {
 			b.WriteString(",")
 		}
@@ -156,6 +159,7 @@ func TestCaptureTriple(t *testing.T) {
 			consumer.stop()
 			closeServer(t, s)
 			m.ofProvider(t)
+			m.ofStreams(t)
 			require.NoError(t, m.save())
 		})
 	}
@@ -171,5 +175,27 @@ func (m *triMessages) ofProvider(t *testing.T) {
 	typeCells(t, c, func(string, error) {})
 	capturedCalls(t, &callCells{c: c, tri: true, address: address})
 	require.NoError(t, c.Close())
+	provider.stop()
+}
+
+// ofStreams keeps the messages of streams and those of protobuf, of either side.
+func (m *triMessages) ofStreams(t *testing.T) {
+	s := ferry.NewServer("", ferry.Param("protocol", "tri"), ferry.Param("host", "127.0.0.1"), ferry.Param("application", "ferry"))
+	require.NoError(t, fleet.PublishStreams(s))
+	t.Cleanup(func() { closeServer(t, s) })
+	consumer := m.peer.start(t, "StreamConsumer", "url=tri://"+m.proxy(t, s.URLs()[0].Address(), "request"), "application=consumer")
+	consumer.tell("streams")
+	consumer.stop()
+	closeServer(t, s)
+
+	port := freePort(t)
+	provider := m.peer.start(t, "StreamProvider", "port="+port, "application=provider")
+	x := newStreamCells(t, "tri://"+m.proxy(t, "127.0.0.1:"+port, "response"))
+	for _, one := range x.all() {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_ = one.run(ctx) // TestTripleStreams judges
+		cancel()
+	}
+	require.NoError(t, x.c.Close())
 	provider.stop()
 }

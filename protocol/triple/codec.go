@@ -2,6 +2,7 @@ package triple
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -16,8 +17,12 @@ type shape struct {
 	proto      bool // one protobuf message on either side: no wrapper
 	rpc        string
 	argTypes   []string // Java class names
+	wireTypes  []string // those of a request: Java names the observer of a server stream, too
 	returnType string
 }
+
+// observer is the type of what takes the messages of a stream in Java.
+const observer = "org.apache.dubbo.common.stream.StreamObserver"
 
 func newShape(m *protocol.Method) shape {
 	s := shape{rpc: m.RPC, argTypes: classNames(m.Descriptor), returnType: "void"}
@@ -26,6 +31,10 @@ func newShape(m *protocol.Method) shape {
 	}
 	if names := classNames(m.Return); len(names) == 1 {
 		s.returnType = names[0]
+	}
+	s.wireTypes = s.argTypes
+	if m.Kind == protocol.ServerStream {
+		s.wireTypes = append(slices.Clip(s.argTypes), observer)
 	}
 	if m.New != nil {
 		c := m.New()
@@ -131,7 +140,7 @@ func (p *Protocol) request(s *shape, f format, row serialize.Row) ([]byte, error
 		return p.appendMessage(row.At(0))
 	}
 	const first = 512
-	b, err := appendRequest(make([]byte, prefixLen, first), f, row, s.argTypes, p.config.Limits)
+	b, err := appendRequest(make([]byte, prefixLen, first), f, row, s, p.config.Limits)
 	if err == nil {
 		seal(b)
 	}

@@ -129,7 +129,7 @@ func FuzzFrame(f *testing.F) {
 }
 
 func FuzzWrapper(f *testing.F) {
-	b, err := appendRequest(nil, format{name: "hessian2"}, nil, []string{"int"}, serialize.Limits{})
+	b, err := appendRequest(nil, format{name: "hessian2"}, nil, &shape{argTypes: []string{"int"}, wireTypes: []string{"int"}}, serialize.Limits{})
 	require.NoError(f, err)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -251,7 +252,7 @@ func (r *request) choose(w *wrapped) *failure {
 		return nil
 	}
 	for _, m := range r.methods {
-		if len(m.argTypes) == len(w.types) && strings.Join(m.argTypes, ",") == strings.Join(w.types, ",") {
+		if slices.Equal(m.wireTypes, w.types) {
 			r.method = m
 			return nil
 		}

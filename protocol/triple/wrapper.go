@@ -138,9 +138,9 @@ func separate(f format, row serialize.Row, types []string, l serialize.Limits) (
 }
 
 // appendRequest appends a TripleRequestWrapper with the values of row.
-func appendRequest(b []byte, f format, row serialize.Row, types []string, l serialize.Limits) ([]byte, error) {
+func appendRequest(b []byte, f format, row serialize.Row, s *shape, l serialize.Limits) ([]byte, error) {
 	b = appendString(b, tagField1, wireName(f.name))
-	row, err := separate(f, row, types, l)
+	row, err := separate(f, row, s.argTypes, l)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func appendRequest(b []byte, f format, row serialize.Row, types []string, l seri
 			return nil, err
 		}
 	}
-	for _, t := range types {
+	for _, t := range s.wireTypes {
 		b = appendString(b, tagField3, t)
 	}
 	return b, nil

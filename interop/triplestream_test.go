@@ -1,0 +1,263 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/interop/fleet"
+	"github.com/ferryrpc/ferry/interop/fleet/proto"
+	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/protocol/triple"
+)
+
+// TestTripleStreams has streams and protobuf's messages between Ferry and Java, which writes streams as observers.
+func TestTripleStreams(t *testing.T) {
+	t.Parallel()
+	for _, line := range lines {
+		if !wanted(line) || line == "27" {
+			continue
+		}
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			peer := java(t, line).overTri()
+			port := freePort(t)
+			provider := peer.start(t, "StreamProvider", "port="+port, "application=java-provider")
+			x := newStreamCells(t, "tri://127.0.0.1:"+port)
+			for _, one := range x.all() {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				x.streamed(peer, one.name, fromFerry, one.run(ctx))
+				cancel()
+			}
+			require.NoError(t, x.c.Close())
+			provider.stop()
+
+			s := ferry.NewServer("", ferry.Param("protocol", "tri"), ferry.Param("host", "127.0.0.1"), ferry.Param("application", "ferry"))
+			require.NoError(t, fleet.PublishStreams(s))
+			t.Cleanup(func() { closeServer(t, s) })
+			consumer := peer.start(t, "StreamConsumer", "url=tri://"+s.URLs()[0].Address(), "application=java-consumer")
+			for _, line := range consumer.tell("streams") {
+				name, err := cellOf(line)
+				x.streamed(peer, name, toFerry, err)
+			}
+			consumer.stop()
+			closeServer(t, s)
+		})
+	}
+}
+
+// cellOf reads what a consumer program says of a cell.
+func cellOf(line string) (name string, err error) {
+	line = strings.TrimPrefix(line, "CELL ")
+	if name, ok := strings.CutSuffix(line, " OK"); ok {
+		return name, nil
+	}
+	name, why, _ := strings.Cut(line, " FAIL ")
+	return name, errors.New(why)
+}
+
+// streamCells are the cells of a Ferry consumer.
+type streamCells struct {
+	t       *testing.T
+	c       *ferry.Client
+	streams fleet.StreamAPI
+	proto   proto.ProtoApi
+	ref     *ferry.Reference // of proto
+}
+
+func newStreamCells(t *testing.T, address string) *streamCells {
+	x := &streamCells{t: t, c: client(t, "", ferry.Direct(address))}
+	var err error
+	x.streams, err = fleet.ReferStreamAPI(x.c)
+	require.NoError(t, err)
+	x.ref, err = x.c.Refer(proto.ProtoApiService)
+	require.NoError(t, err)
+	x.proto = proto.NewProtoApi(x.ref)
+	return x
+}
+
+// streamed reports a cell.
+func (x *streamCells) streamed(peer javaPeer, name, direction string, err error) {
+	x.t.Helper()
+	report(x.t, peer.cell(name), peer.name, direction, err)
+}
+
+type streamCell struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (x *streamCells) all() []streamCell {
+	count := func(word string, messages ...string) func(context.Context) error {
+		return func(ctx context.Context) error { return came(x.streams.Count(ctx, word), messages...) }
+	}
+	return []streamCell{
+		{"streams/server", count("3", "n0", "n1", "n2")}, {"streams/server, no message", count("0")}, {"streams/server, 1000 messages", x.many},
+		{"streams/server, fails in the middle", x.halfWay}, {"streams/server, objects", x.people},
+		{"streams/bidirectional", func(ctx context.Context) error {
+			return came(x.streams.Talk(ctx, of("a", "中😀", "")), "a", "中😀", "")
+		}},
+		{"streams/bidirectional, objects", func(ctx context.Context) error {
+			return came(x.streams.Meet(ctx, of(ann(1), ann(2))), ann(2), ann(3))
+		}},
+		{"streams/bidirectional, fails in the middle", x.failing},
+		{"streams/client", func(ctx context.Context) error { return equal("a,b,c")(x.streams.Collect(ctx, of("a", "b", "c"))) }},
+		{"streams/given up by the consumer", x.cut},
+		{"protobuf/unary", func(ctx context.Context) error {
+			reply, err := x.proto.Greet(ctx, wrapperspb.String("Mia"))
+			return want("hello Mia", reply.GetValue(), err)
+		}},
+		{"protobuf/attachments both ways", x.attachments}, {"protobuf/failure with code and text", x.status},
+		{"protobuf/server stream", func(ctx context.Context) error {
+			return came(values(x.proto.Count(ctx, wrapperspb.Int32(2))), "n0", "n1")
+		}},
+		{"protobuf/bidirectional stream", func(ctx context.Context) error {
+			return came(values(x.proto.Talk(ctx, of(wrapperspb.String("a"), wrapperspb.String("b")))), "a", "b")
+		}},
+	}
+}
+
+// of is a stream of messages.
+func of[T any](messages ...T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, m := range messages {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+// values are the texts of a stream.
+func values(in iter.Seq2[*wrapperspb.StringValue, error]) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for m, err := range in {
+			if !yield(m.GetValue(), err) {
+				return
+			}
+		}
+	}
+}
+
+// came holds a stream to its messages.
+func came[T any](stream iter.Seq2[T, error], messages ...T) error {
+	var got []T
+	for m, err := range stream {
+		if err != nil {
+			return fmt.Errorf("after %d messages: %w", len(got), err)
+		}
+		got = append(got, m)
+	}
+	return want(messages, got, nil)
+}
+
+func ann(age int32) *fleet.Person {
+	return &fleet.Person{Name: "Ann", Age: age, Favourite: "GREEN", Tags: []string{"x", "中"}}
+}
+
+func (x *streamCells) people(ctx context.Context) error {
+	var all []*fleet.Person
+	for i := range int32(10) {
+		all = append(all, ann(30+i))
+	}
+	return came(x.streams.People(ctx, ann(30)), all...)
+}
+
+func (x *streamCells) many(ctx context.Context) error {
+	const many = 1000
+	n := 0
+	for m, err := range x.streams.Count(ctx, fmt.Sprint(many)) {
+		if err = want(fmt.Sprint("n", n), m, err); err != nil {
+			return err
+		}
+		n++
+	}
+	return want(many, n, nil)
+}
+
+// broken takes a stream that ends with a failure.
+func broken(stream iter.Seq2[string, error], text string, messages ...string) error {
+	var got []string
+	for m, err := range stream {
+		if err == nil {
+			got = append(got, m)
+			continue
+		}
+		if !strings.Contains(err.Error(), text) {
+			return fmt.Errorf("wrong failure: %w", err)
+		}
+		return want(messages, got, nil)
+	}
+	return fmt.Errorf("nothing failed after %q", got)
+}
+
+func (x *streamCells) halfWay(ctx context.Context) error {
+	return broken(x.streams.Count(ctx, "2:half way"), "half way", "n0", "n1")
+}
+
+func (x *streamCells) failing(ctx context.Context) error {
+	heard := make(chan struct{})
+	words := func(yield func(string, error) bool) {
+		if !yield("a", nil) {
+			return
+		}
+		select { // the failure comes behind the answer
+		case <-heard:
+		case <-ctx.Done():
+		}
+		yield("fail", nil)
+	}
+	return broken(func(yield func(string, error) bool) {
+		for m, err := range x.streams.Talk(ctx, words) {
+			if m == "a" {
+				close(heard)
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}, "told to fail", "a")
+}
+
+func (x *streamCells) cut(ctx context.Context) error {
+	before, err := x.streams.Cut(ctx)
+	if err != nil {
+		return err
+	}
+	for m, err := range x.streams.Count(ctx, "endless") {
+		if err = want("n0", m, err); err != nil {
+			return err
+		}
+		break
+	}
+	return eventually(func() error {
+		if n, err := x.streams.Cut(ctx); err != nil || n != before+1 {
+			return fmt.Errorf("the provider goes on: %d, %w", n, err)
+		}
+		return nil
+	})
+}
+
+func (x *streamCells) attachments(ctx context.Context) error {
+	call := proto.ProtoApiService.Methods[0].New()
+	call.Args.At(0).(*wrapperspb.StringValue).Value = "colour"
+	err := x.ref.Invoke(protocol.WithAttachment(ctx, "colour", "blau"), call)
+	return errors.Join(want("blau", call.Reply.At(0).(*wrapperspb.StringValue).Value, err), want("got blau", call.ReplyAttachments.Value("reply-colour"), nil))
+}
+
+func (x *streamCells) status(ctx context.Context) error {
+	_, err := x.proto.Greet(ctx, wrapperspb.String("fail"))
+	var s *triple.Status
+	if !errors.As(err, &s) || s.Code != triple.NotFound || !strings.HasSuffix(s.Message, "nobody is called fail") { // 3.3 puts the code's name in front
+		return fmt.Errorf("wrong failure: %w", err)
+	}
+	return nil
+}
