@@ -26,6 +26,9 @@ func (r *request) answer(err error) (*transport.Frame, byte) {
 	w := r.format.Writer(f.B[:exchange.HeaderLen])
 	werr := r.writeAnswer(w, err)
 	f.B = w.Bytes()
+	if r.format.ID() == serialize.Hessian2ID {
+		f.B = withoutNull(f.B, exchange.HeaderLen)
+	}
 	r.target.guess.learn(len(f.B))
 	w.Free()
 	size, limit := int64(len(f.B)-exchange.HeaderLen), r.conn.Payload()
@@ -38,6 +41,17 @@ func (r *request) answer(err error) (*transport.Frame, byte) {
 	}
 	return textFrame(r.format, fmt.Sprintf("the reply of %s.%s is too large: %v", r.call.Method.Service, r.call.Method.Name,
 		&exchange.TooLargeError{Size: size, Limit: limit})), exchange.SerializationError
+}
+
+// withoutNull makes the answer whose body begins at n one without a value, if its value is a null: Java has a flag for that, and
+// dubbo-go fails at a null where a value should stand. Whether a reply is null shows only in what was written.
+func withoutNull(answer []byte, n int) []byte {
+	const zero, null = 0x90, 'N' // of hessian2
+	if len(answer) < n+2 || answer[n+1] != null || answer[n] != zero+flagValue && answer[n] != zero+flagValueAttached {
+		return answer
+	}
+	answer[n] += flagNull - flagValue
+	return append(answer[:n+1], answer[n+2:]...)
 }
 
 // writeAnswer writes the body of an answer.
