@@ -44,6 +44,7 @@ func TestDubboGo(t *testing.T) {
 type gophers struct {
 	t                          *testing.T
 	program, address, registry string
+	tri                        bool // the provider is at tri://
 }
 
 func (x *gophers) start(role string, words ...string) *program {
@@ -150,7 +151,13 @@ func equal[T any](what T) func(T, error) error {
 func (x *gophers) echoes(g fleet.Gopher) {
 	ctx, cancel := context.WithTimeout(x.t.Context(), time.Minute)
 	defer cancel()
-	cell := func(name string, err error) { report(x.t, "gopher/"+name, gopher.name, fromFerry, err) }
+	cell := func(name string, err error) {
+		if x.tri {
+			judge(x.t, "gopher/"+name, gopherTriple, fromFerry, err)
+			return
+		}
+		report(x.t, "gopher/"+name, gopher.name, fromFerry, err)
+	}
 	cell("echoBool", equal(true)(g.EchoBool(ctx, true)))
 	cell("echoInt", equal(int32(-70000))(g.EchoInt(ctx, -70000)))
 	cell("echoLong", equal(int64(1)<<40)(g.EchoLong(ctx, 1<<40)))
@@ -186,6 +193,9 @@ func (x *gophers) grouped(ctx context.Context) error {
 		return err
 	}
 	who, err := g.Who(ctx)
+	if x.tri {
+		return want("go-tri/g1", who, err)
+	}
 	return want("go-a/g1", who, err)
 }
 

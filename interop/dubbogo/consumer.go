@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ func consume(words map[string]string) error {
 	if err != nil {
 		return err
 	}
-	of := []client.ReferenceOption{client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(0)}
+	of := []client.ReferenceOption{client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(retries(words))}
 	if tag := words["tag"]; tag != "" {
 		of = append(of, client.WithParam(constant.Tagkey, tag))
 	}
@@ -31,7 +32,7 @@ func consume(words map[string]string) error {
 	if words["async"] != "" {
 		of = append(of, client.WithAsync())
 	}
-	conn, err := c.Dial(service, of...)
+	conn, err := dial(c, words, of)
 	if err != nil {
 		return err
 	}
@@ -45,6 +46,12 @@ func consume(words map[string]string) error {
 			x.anything()
 		case "calls":
 			x.calls()
+		case "limits":
+			x.limits()
+		case "proto":
+			if err := proto(c); err != nil {
+				return err
+			}
 		case "generic":
 			x.generic()
 		case "note":
@@ -71,6 +78,20 @@ func consume(words map[string]string) error {
 		say("DONE")
 	}
 	return nil
+}
+
+// retries are none unless the words say so.
+func retries(words map[string]string) int {
+	n, _ := strconv.Atoi(words["retries"])
+	return n
+}
+
+// dial refers to Gopher by the protocol that the words name.
+func dial(c *client.Client, words map[string]string, of []client.ReferenceOption) (*client.Connection, error) {
+	if words["protocol"] == "tri" {
+		return c.DialWithInfo(service, tripleMethods(), append(of, client.WithProtocolTriple(), client.WithParam(constant.MaxCallRecvMsgSize, strconv.Itoa(most)))...)
+	}
+	return c.Dial(service, of...)
 }
 
 // newClient makes a client that has its rules from the registry's ZooKeeper if the words say so.

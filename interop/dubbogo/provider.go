@@ -110,6 +110,33 @@ func (g *Gopher) Noted(context.Context) (string, error) {
 	return text, nil
 }
 
+// gopherMethods are the methods of Gopher.
+var gopherMethods = []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
+	"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "EchoList", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"}
+
+// serviceInfo describes Gopher. dubbo-go serves each method under its Java name, too, which it adds itself.
+func serviceInfo(words map[string]string) *common.ServiceInfo {
+	if words["protocol"] == "tri" {
+		return tripleInfo(&Gopher{}, gopherMethods)
+	}
+	info := &common.ServiceInfo{InterfaceName: service}
+	for _, m := range gopherMethods {
+		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
+	}
+	return info
+}
+
+// most is what a message may have over tri; dubbo-go's own limit is 4 MiB.
+const most = 64 << 20
+
+// wire is the protocol that the words name.
+func wire(words map[string]string) protocol.Option {
+	if words["protocol"] == "tri" {
+		return protocol.WithTriple()
+	}
+	return protocol.WithDubbo()
+}
+
 func provide(words map[string]string) error {
 	port, err := strconv.Atoi(words["port"])
 	if err != nil {
@@ -125,23 +152,23 @@ func provide(words map[string]string) error {
 	}
 	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
 	s, err := server.NewServer(server.SetServerApplication(app),
-		server.WithServerProtocol(protocol.WithDubbo(), protocol.WithIp(host), protocol.WithPort(port)),
+		server.WithServerProtocol(wire(words), protocol.WithIp(host), protocol.WithPort(port), protocol.WithMaxServerRecvMsgSize(most)),
 		server.WithServerRegistry(registries(words)...))
 	if err != nil {
 		return err
 	}
-	// dubbo-go serves each method under its Java name too.
-	info := &common.ServiceInfo{InterfaceName: service}
-	for _, m := range []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
-		"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "EchoList", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"} {
-		info.Methods = append(info.Methods, common.MethodInfo{Name: m, Type: constant.CallUnary})
-	}
+	info, again := serviceInfo(words), serviceInfo(words)
 	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {
 		return err
 	}
-	if err := s.Register(&Gopher{who: who + "/g1"}, info, server.WithInterface(service), server.WithSerialization(format(words)),
+	if err := s.Register(&Gopher{who: who + "/g1"}, again, server.WithInterface(service), server.WithSerialization(format(words)),
 		server.WithGroup("g1"), server.WithVersion("1.0.0")); err != nil {
 		return err
+	}
+	if words["protocol"] == "tri" {
+		if err := registerProto(s); err != nil {
+			return err
+		}
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve() }()

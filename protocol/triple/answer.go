@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ferryrpc/ferry/exchange"
@@ -79,7 +80,7 @@ func (r *request) encode(ctx context.Context, err error) (b []byte, thrown bool,
 	if err != nil {
 		f = failed(err, r.call, ctx.Err() == context.DeadlineExceeded, r.http.Context().Err() != nil)
 		var chosen *Status
-		if r.method.proto || f.outcome != outcomeExecuted || errors.As(err, &chosen) {
+		if r.method.proto || f.outcome != outcomeExecuted || errors.As(err, &chosen) || !takesExceptions(r.http.Header.Get("Content-Type")) {
 			return nil, false, f
 		}
 		x := r.exception(err)
@@ -100,6 +101,13 @@ func (r *request) encode(ctx context.Context, err error) (b []byte, thrown bool,
 		return nil, false, f
 	}
 	return b, false, nil
+}
+
+// takesExceptions says whether a caller can read the service's error in place of a reply. Java's and Ferry's can; dubbo-go, which names its
+// format in the content type, takes every answer for the reply, and 3.3.0 ends its whole process at one of another type.
+func takesExceptions(contentType string) bool {
+	sub, named := strings.CutPrefix(contentType, "application/grpc+")
+	return !named || sub == "proto"
 }
 
 // unsendable is a reply that cannot be sent: the service has run.

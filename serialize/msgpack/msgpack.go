@@ -8,7 +8,7 @@
 //
 // Integers take the shortest form, whatever their Go type; float32 and float64 keep theirs; []byte is bin; time.Time is
 // the timestamp extension (-1). A reader also takes bin for str and str for bin, an integer for a float, and for a time
-// the milliseconds since 1970 or an RFC 3339 string. A null gives the zero value. Structs are maps keyed by field name,
+// the milliseconds since 1970, an RFC 3339 string or a string of a timestamp's bytes, as dubbo-go writes it. A null gives the zero value. Structs are maps keyed by field name,
 // named as github.com/vmihailenco/msgpack/v5 names them: the Go name, or the one of the tag `msgpack:"name"`. Unknown
 // fields are passed over. That library serves the types that have no generated code, and reads what generated code wrote.
 //

@@ -18,7 +18,11 @@ func (r *Reader) Time() time.Time {
 		t = r.timestamp(c)
 	case c&0xe0 == fixStr || c == codeStr8:
 		r.off--
-		at, err := time.Parse(time.RFC3339Nano, r.String())
+		text := r.String()
+		if t, ok := stamp([]byte(text)); ok { // the extension's payload as a raw string, which is all that writers before extensions had
+			return t
+		}
+		at, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
 			r.fail("a time", fmt.Errorf("%w: %w", serialize.ErrMalformed, err))
 		}
@@ -48,21 +52,31 @@ func (r *Reader) timestamp(c byte) (t time.Time) {
 	if !ok {
 		return t
 	}
-	switch {
-	case b[0] != timeExt:
+	if b[0] != timeExt {
 		r.fail("a time", fmt.Errorf("%w: extension %d", serialize.ErrMalformed, int8(b[0])))
-	case n == 4:
-		t = time.Unix(int64(binary.BigEndian.Uint32(b[1:])), 0)
-	case n == 8:
-		u := binary.BigEndian.Uint64(b[1:])
-		t = time.Unix(int64(u&(1<<34-1)), int64(u>>34))
-	case n == 12:
-		t = time.Unix(int64(binary.BigEndian.Uint64(b[5:])), int64(binary.BigEndian.Uint32(b[1:])))
-	default:
+		return t
+	}
+	if t, ok = stamp(b[1:]); !ok {
 		r.fail("a time", fmt.Errorf("%w: timestamp of %d bytes", serialize.ErrMalformed, n))
 	}
-	if t.IsZero() {
-		return time.Time{}
-	}
 	return t
+}
+
+// stamp reads the payload of a timestamp, which has one of three lengths.
+func stamp(b []byte) (t time.Time, ok bool) {
+	switch len(b) {
+	case 4:
+		t = time.Unix(int64(binary.BigEndian.Uint32(b)), 0)
+	case 8:
+		u := binary.BigEndian.Uint64(b)
+		t = time.Unix(int64(u&(1<<34-1)), int64(u>>34))
+	case 12:
+		t = time.Unix(int64(binary.BigEndian.Uint64(b[4:])), int64(binary.BigEndian.Uint32(b)))
+	default:
+		return t, false
+	}
+	if t.IsZero() {
+		return time.Time{}, true
+	}
+	return t, true
 }
