@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +16,6 @@ import (
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/interop/fleet"
 	"github.com/ferryrpc/ferry/interop/fleet/proto"
-	"github.com/ferryrpc/ferry/protocol"
-	"github.com/ferryrpc/ferry/protocol/triple"
 )
 
 // TestTripleStreams has streams and protobuf's messages between Ferry and Java, which writes streams as observers.
@@ -95,12 +94,15 @@ type streamCell struct {
 	run  func(context.Context) error
 }
 
-func (x *streamCells) all() []streamCell {
+func (x *streamCells) all() []streamCell { return slices.Concat(x.plain(), x.hard(), x.messages()) }
+
+func (x *streamCells) plain() []streamCell {
 	count := func(word string, messages ...string) func(context.Context) error {
 		return func(ctx context.Context) error { return came(x.streams.Count(ctx, word), messages...) }
 	}
 	return []streamCell{
-		{"streams/server", count("3", "n0", "n1", "n2")}, {"streams/server, no message", count("0")}, {"streams/server, 1000 messages", x.many},
+		{"streams/server", count("3", "n0", "n1", "n2")}, {"streams/server, no message", count("0")},
+		{"streams/server, 1000 messages", func(ctx context.Context) error { return numbered(x.streams.Count(ctx, fmt.Sprint(many))) }},
 		{"streams/server, fails in the middle", x.halfWay}, {"streams/server, objects", x.people},
 		{"streams/bidirectional", func(ctx context.Context) error {
 			return came(x.streams.Talk(ctx, of("a", "中😀", "")), "a", "中😀", "")
@@ -111,17 +113,6 @@ func (x *streamCells) all() []streamCell {
 		{"streams/bidirectional, fails in the middle", x.failing},
 		{"streams/client", func(ctx context.Context) error { return equal("a,b,c")(x.streams.Collect(ctx, of("a", "b", "c"))) }},
 		{"streams/given up by the consumer", x.cut},
-		{"protobuf/unary", func(ctx context.Context) error {
-			reply, err := x.proto.Greet(ctx, wrapperspb.String("Mia"))
-			return want("hello Mia", reply.GetValue(), err)
-		}},
-		{"protobuf/attachments both ways", x.attachments}, {"protobuf/failure with code and text", x.status},
-		{"protobuf/server stream", func(ctx context.Context) error {
-			return came(values(x.proto.Count(ctx, wrapperspb.Int32(2))), "n0", "n1")
-		}},
-		{"protobuf/bidirectional stream", func(ctx context.Context) error {
-			return came(values(x.proto.Talk(ctx, of(wrapperspb.String("a"), wrapperspb.String("b")))), "a", "b")
-		}},
 	}
 }
 
@@ -169,18 +160,6 @@ func (x *streamCells) people(ctx context.Context) error {
 		all = append(all, ann(30+i))
 	}
 	return came(x.streams.People(ctx, ann(30)), all...)
-}
-
-func (x *streamCells) many(ctx context.Context) error {
-	const many = 1000
-	n := 0
-	for m, err := range x.streams.Count(ctx, fmt.Sprint(many)) {
-		if err = want(fmt.Sprint("n", n), m, err); err != nil {
-			return err
-		}
-		n++
-	}
-	return want(many, n, nil)
 }
 
 // broken takes a stream that ends with a failure.
@@ -238,26 +217,5 @@ func (x *streamCells) cut(ctx context.Context) error {
 		}
 		break
 	}
-	return eventually(func() error {
-		if n, err := x.streams.Cut(ctx); err != nil || n != before+1 {
-			return fmt.Errorf("the provider goes on: %d, %w", n, err)
-		}
-		return nil
-	})
-}
-
-func (x *streamCells) attachments(ctx context.Context) error {
-	call := proto.ProtoApiService.Methods[0].New()
-	call.Args.At(0).(*wrapperspb.StringValue).Value = "colour"
-	err := x.ref.Invoke(protocol.WithAttachment(ctx, "colour", "blau"), call)
-	return errors.Join(want("blau", call.Reply.At(0).(*wrapperspb.StringValue).Value, err), want("got blau", call.ReplyAttachments.Value("reply-colour"), nil))
-}
-
-func (x *streamCells) status(ctx context.Context) error {
-	_, err := x.proto.Greet(ctx, wrapperspb.String("fail"))
-	var s *triple.Status
-	if !errors.As(err, &s) || s.Code != triple.NotFound || !strings.HasSuffix(s.Message, "nobody is called fail") { // 3.3 puts the code's name in front
-		return fmt.Errorf("wrong failure: %w", err)
-	}
-	return nil
+	return x.ended(ctx, before)
 }

@@ -9,12 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/interop/fleet/proto"
-	"github.com/ferryrpc/ferry/protocol"
-	"github.com/ferryrpc/ferry/protocol/triple"
 )
 
 // StreamAPI has Java's streams, whose observers are iterators here. Its Java namesake says what the words do.
@@ -26,6 +22,9 @@ type StreamAPI interface {
 	Talk(ctx context.Context, words iter.Seq2[string, error]) iter.Seq2[string, error]
 	Meet(ctx context.Context, people iter.Seq2[*Person, error]) iter.Seq2[*Person, error]
 	Collect(ctx context.Context, words iter.Seq2[string, error]) (string, error)
+	Attached(ctx context.Context, key string) iter.Seq2[string, error]
+	Bytes(ctx context.Context, all iter.Seq2[[]byte, error]) iter.Seq2[[]byte, error]
+	Teams(ctx context.Context, teams iter.Seq2[map[string]*Person, error]) iter.Seq2[map[string]*Person, error]
 	Cut(ctx context.Context) (int32, error)
 }
 
@@ -38,6 +37,10 @@ type streams struct{ cut atomic.Int32 }
 
 func (s *streams) Count(_ context.Context, word string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		if word == "throw" {
+			yield("", errors.New("not even begun"))
+			return
+		}
 		n, message, fails := strings.Cut(word, ":")
 		most, err := strconv.Atoi(n)
 		for i := 0; word == "endless" || err == nil && i < most; i++ {
@@ -64,9 +67,12 @@ func (*streams) People(_ context.Context, first *Person) iter.Seq2[*Person, erro
 	}
 }
 
-func (*streams) Talk(_ context.Context, words iter.Seq2[string, error]) iter.Seq2[string, error] {
+func (s *streams) Talk(_ context.Context, words iter.Seq2[string, error]) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for word, err := range words {
+			if err != nil {
+				s.cut.Add(1)
+			}
 			if word == "fail" {
 				yield("", errors.New("told to fail"))
 				return
@@ -102,34 +108,25 @@ func (*streams) Collect(_ context.Context, words iter.Seq2[string, error]) (stri
 	return strings.Join(all, ","), nil
 }
 
-func (s *streams) Cut(context.Context) (int32, error) { return s.cut.Load(), nil }
-
-// greeter is the service of protobuf messages.
-type greeter struct{}
-
-// Greet fails for "fail", and for "colour" sends that attachment back.
-func (greeter) Greet(ctx context.Context, name *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
-	switch name.Value {
-	case "fail":
-		return nil, &triple.Status{Code: triple.NotFound, Message: "nobody is called fail"}
-	case "colour":
-		colour := ferry.Attachments(ctx).Value("colour")
-		protocol.SetReplyAttachment(ctx, "reply-colour", "got "+colour)
-		return wrapperspb.String(colour), nil
-	}
-	return wrapperspb.String("hello " + name.Value), nil
+func (*streams) Attached(ctx context.Context, key string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) { yield(ferry.Attachments(ctx).Value(key), nil) }
 }
 
-func (greeter) Count(_ context.Context, n *wrapperspb.Int32Value) iter.Seq2[*wrapperspb.StringValue, error] {
-	return func(yield func(*wrapperspb.StringValue, error) bool) {
-		for i := range n.Value {
-			if !yield(wrapperspb.String(fmt.Sprint("n", i)), nil) {
+func (*streams) Bytes(_ context.Context, all iter.Seq2[[]byte, error]) iter.Seq2[[]byte, error] {
+	return all
+}
+
+func (*streams) Teams(_ context.Context, teams iter.Seq2[map[string]*Person, error]) iter.Seq2[map[string]*Person, error] {
+	return func(yield func(map[string]*Person, error) bool) {
+		for team, err := range teams {
+			for _, p := range team {
+				p.Age++
+			}
+			if !yield(team, err) {
 				return
 			}
 		}
 	}
 }
 
-func (greeter) Talk(_ context.Context, words iter.Seq2[*wrapperspb.StringValue, error]) iter.Seq2[*wrapperspb.StringValue, error] {
-	return words
-}
+func (s *streams) Cut(context.Context) (int32, error) { return s.cut.Load(), nil }

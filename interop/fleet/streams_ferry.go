@@ -113,6 +113,22 @@ func (c *streamAPIClient) Collect(ctx context.Context, a0 iter.Seq2[string, erro
 	return reply, err
 }
 
+func (c *streamAPIClient) Attached(ctx context.Context, a0 string) iter.Seq2[string, error] {
+	return protocol.CallServerStream(ctx, c.in, func() *protocol.Invocation {
+		k := takeStreamAPIAttachedCall()
+		k.args.A0 = a0
+		return &k.Invocation
+	}, func(r *streamAPIAttachedReply) string { return r.R0 })
+}
+
+func (c *streamAPIClient) Bytes(ctx context.Context, a0 iter.Seq2[[]byte, error]) iter.Seq2[[]byte, error] {
+	return protocol.CallBidiStream(ctx, c.in, newStreamAPIBytesCall, a0, func(v []byte) protocol.Row { return &streamAPIBytesArgs{A0: v} }, func(r *streamAPIBytesReply) []byte { return r.R0 })
+}
+
+func (c *streamAPIClient) Teams(ctx context.Context, a0 iter.Seq2[map[string]*Person, error]) iter.Seq2[map[string]*Person, error] {
+	return protocol.CallBidiStream(ctx, c.in, newStreamAPITeamsCall, a0, func(v map[string]*Person) protocol.Row { return &streamAPITeamsArgs{A0: v} }, func(r *streamAPITeamsReply) map[string]*Person { return r.R0 })
+}
+
 func (c *streamAPIClient) Cut(ctx context.Context) (int32, error) {
 	k := takeStreamAPICutCall()
 	var reply int32
@@ -125,10 +141,10 @@ func (c *streamAPIClient) Cut(ctx context.Context) (int32, error) {
 }
 
 // streamAPIMethods are the methods of StreamAPIService by index, filled while the package is initialised.
-var streamAPIMethods [6]protocol.Method
+var streamAPIMethods [9]protocol.Method
 
 func newStreamAPIMethods() []*protocol.Method {
-	streamAPIMethods = [6]protocol.Method{
+	streamAPIMethods = [9]protocol.Method{
 		{
 			Service: "com.ferry.interop.StreamApi", Name: "count", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 0,
 			Kind:   protocol.ServerStream,
@@ -160,7 +176,25 @@ func newStreamAPIMethods() []*protocol.Method {
 			New:    newStreamAPICollectCall, Free: freeStreamAPICollectCall, Clone: cloneStreamAPICollectCall, Serve: serveStreamAPICollectCall,
 		},
 		{
-			Service: "com.ferry.interop.StreamApi", Name: "cut", Descriptor: "", Return: "I", Index: 5,
+			Service: "com.ferry.interop.StreamApi", Name: "attached", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 5,
+			Kind:   protocol.ServerStream,
+			Params: []string{"key"},
+			New:    newStreamAPIAttachedCall, Free: freeStreamAPIAttachedCall, Clone: cloneStreamAPIAttachedCall, Serve: serveStreamAPIAttachedCall,
+		},
+		{
+			Service: "com.ferry.interop.StreamApi", Name: "bytes", Descriptor: "[B", Return: "[B", Index: 6,
+			Kind:   protocol.BidiStream,
+			Params: []string{"all"},
+			New:    newStreamAPIBytesCall, Free: freeStreamAPIBytesCall, Clone: cloneStreamAPIBytesCall, Serve: serveStreamAPIBytesCall,
+		},
+		{
+			Service: "com.ferry.interop.StreamApi", Name: "teams", Descriptor: "Ljava/util/Map;", Return: "Ljava/util/Map;", Index: 7,
+			Kind:   protocol.BidiStream,
+			Params: []string{"teams"},
+			New:    newStreamAPITeamsCall, Free: freeStreamAPITeamsCall, Clone: cloneStreamAPITeamsCall, Serve: serveStreamAPITeamsCall,
+		},
+		{
+			Service: "com.ferry.interop.StreamApi", Name: "cut", Descriptor: "", Return: "I", Index: 8,
 			New: newStreamAPICutCall, Free: freeStreamAPICutCall, Clone: cloneStreamAPICutCall, Serve: serveStreamAPICutCall,
 		},
 	}
@@ -838,6 +872,460 @@ func (a *streamAPICollectReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// streamAPIAttachedCall is one call of Attached with all that belongs to it.
+type streamAPIAttachedCall struct {
+	protocol.Invocation
+	args  streamAPIAttachedArgs
+	reply streamAPIAttachedReply
+}
+
+var streamAPIAttachedCalls sync.Pool
+
+func takeStreamAPIAttachedCall() *streamAPIAttachedCall {
+	k, ok := streamAPIAttachedCalls.Get().(*streamAPIAttachedCall)
+	if !ok {
+		k = new(streamAPIAttachedCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &streamAPIMethods[5], &k.args, &k.reply
+	return k
+}
+
+func (k *streamAPIAttachedCall) free() {
+	*k = streamAPIAttachedCall{}
+	streamAPIAttachedCalls.Put(k)
+}
+
+func newStreamAPIAttachedCall() *protocol.Invocation { return &takeStreamAPIAttachedCall().Invocation }
+
+func freeStreamAPIAttachedCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*streamAPIAttachedArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneStreamAPIAttachedCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*streamAPIAttachedArgs)
+	if !ok {
+		return row
+	}
+	b := &streamAPIAttachedArgs{A0: a.A0}
+	return b
+}
+
+func serveStreamAPIAttachedCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(StreamAPI)
+	if !ok {
+		return errStreamAPICall
+	}
+	a, ok := c.Args.(*streamAPIAttachedArgs)
+	if !ok {
+		return errStreamAPICall
+	}
+	return protocol.SendAll(c.Stream, x.Attached(ctx, a.A0), func(v string) protocol.Row { return &streamAPIAttachedReply{R0: v} })
+}
+
+type streamAPIAttachedArgs struct {
+	A0   string
+	call *streamAPIAttachedCall
+}
+
+func (a *streamAPIAttachedArgs) Len() int { return 1 }
+
+func (a *streamAPIAttachedArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *streamAPIAttachedArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *streamAPIAttachedArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+func (a *streamAPIAttachedArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *streamAPIAttachedArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+type streamAPIAttachedReply struct {
+	R0 string
+}
+
+func (a *streamAPIAttachedReply) Len() int { return 1 }
+
+func (a *streamAPIAttachedReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *streamAPIAttachedReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *streamAPIAttachedReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *streamAPIAttachedReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *streamAPIAttachedReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+// streamAPIBytesCall is one call of Bytes with all that belongs to it.
+type streamAPIBytesCall struct {
+	protocol.Invocation
+	args  streamAPIBytesArgs
+	reply streamAPIBytesReply
+}
+
+var streamAPIBytesCalls sync.Pool
+
+func takeStreamAPIBytesCall() *streamAPIBytesCall {
+	k, ok := streamAPIBytesCalls.Get().(*streamAPIBytesCall)
+	if !ok {
+		k = new(streamAPIBytesCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &streamAPIMethods[6], &k.args, &k.reply
+	return k
+}
+
+func (k *streamAPIBytesCall) free() {
+	*k = streamAPIBytesCall{}
+	streamAPIBytesCalls.Put(k)
+}
+
+func newStreamAPIBytesCall() *protocol.Invocation { return &takeStreamAPIBytesCall().Invocation }
+
+func freeStreamAPIBytesCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*streamAPIBytesArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneStreamAPIBytesCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*streamAPIBytesArgs)
+	if !ok {
+		return row
+	}
+	b := &streamAPIBytesArgs{}
+	serialize.Copy(&b.A0, &a.A0)
+	return b
+}
+
+func serveStreamAPIBytesCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(StreamAPI)
+	if !ok {
+		return errStreamAPICall
+	}
+	return protocol.SendAll(c.Stream, x.Bytes(ctx, protocol.Incoming(c.Stream, func(r *streamAPIBytesArgs) []byte { return r.A0 })), func(v []byte) protocol.Row { return &streamAPIBytesReply{R0: v} })
+}
+
+type streamAPIBytesArgs struct {
+	A0   []byte
+	call *streamAPIBytesCall
+}
+
+func (a *streamAPIBytesArgs) Len() int { return 1 }
+
+func (a *streamAPIBytesArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *streamAPIBytesArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.Binary(a.A0)
+	return nil
+}
+
+func (a *streamAPIBytesArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.Binary()
+	return r.Err()
+}
+
+func (a *streamAPIBytesArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.Binary(a.A0)
+	return nil
+}
+
+func (a *streamAPIBytesArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.Binary()
+	return r.Err()
+}
+
+type streamAPIBytesReply struct {
+	R0 []byte
+}
+
+func (a *streamAPIBytesReply) Len() int { return 1 }
+
+func (a *streamAPIBytesReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *streamAPIBytesReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.Binary(a.R0)
+	return nil
+}
+
+func (a *streamAPIBytesReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.Binary()
+	return r.Err()
+}
+
+func (a *streamAPIBytesReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.Binary(a.R0)
+	return nil
+}
+
+func (a *streamAPIBytesReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.Binary()
+	return r.Err()
+}
+
+// streamAPITeamsCall is one call of Teams with all that belongs to it.
+type streamAPITeamsCall struct {
+	protocol.Invocation
+	args  streamAPITeamsArgs
+	reply streamAPITeamsReply
+}
+
+var streamAPITeamsCalls sync.Pool
+
+func takeStreamAPITeamsCall() *streamAPITeamsCall {
+	k, ok := streamAPITeamsCalls.Get().(*streamAPITeamsCall)
+	if !ok {
+		k = new(streamAPITeamsCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &streamAPIMethods[7], &k.args, &k.reply
+	return k
+}
+
+func (k *streamAPITeamsCall) free() {
+	*k = streamAPITeamsCall{}
+	streamAPITeamsCalls.Put(k)
+}
+
+func newStreamAPITeamsCall() *protocol.Invocation { return &takeStreamAPITeamsCall().Invocation }
+
+func freeStreamAPITeamsCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*streamAPITeamsArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneStreamAPITeamsCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*streamAPITeamsArgs)
+	if !ok {
+		return row
+	}
+	b := &streamAPITeamsArgs{}
+	serialize.Copy(&b.A0, &a.A0)
+	return b
+}
+
+func serveStreamAPITeamsCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(StreamAPI)
+	if !ok {
+		return errStreamAPICall
+	}
+	return protocol.SendAll(c.Stream, x.Teams(ctx, protocol.Incoming(c.Stream, func(r *streamAPITeamsArgs) map[string]*Person { return r.A0 })), func(v map[string]*Person) protocol.Row { return &streamAPITeamsReply{R0: v} })
+}
+
+type streamAPITeamsArgs struct {
+	A0   map[string]*Person
+	call *streamAPITeamsCall
+}
+
+func (a *streamAPITeamsArgs) Len() int { return 1 }
+
+func (a *streamAPITeamsArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *streamAPITeamsArgs) MarshalHessian2(w *hessian2.Writer) error {
+	if a.A0 == nil {
+		w.Null()
+	} else {
+		w.Map("")
+		for k1, x2 := range a.A0 {
+			w.String(k1)
+			if x2 == nil {
+				w.Null()
+			} else if !w.Seen(x2) {
+				if err := x2.MarshalHessian2(w); err != nil {
+					return err
+				}
+			}
+		}
+		w.EndMap()
+	}
+	return nil
+}
+
+func (a *streamAPITeamsArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = nil
+	if r.Map() {
+		a.A0 = map[string]*Person{}
+		for r.MoreEntries() {
+			k1 := r.String()
+			x2 := hessian2.Pointer[Person](r)
+			a.A0[k1] = x2
+		}
+	}
+	return r.Err()
+}
+
+func (a *streamAPITeamsArgs) AppendMsgpack(w *msgpack.Writer) error {
+	if a.A0 == nil {
+		w.Nil()
+	} else {
+		w.Map(len(a.A0))
+		for k1, x2 := range a.A0 {
+			w.String(k1)
+			if x2 == nil {
+				w.Nil()
+			} else if err := w.Object(x2); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *streamAPITeamsArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = nil
+	if n3, ok := r.Map(); ok {
+		a.A0 = msgpack.MakeMap[string, *Person](r, n3)
+		for i4 := 0; r.Next(i4, n3); i4++ {
+			k1 := r.String()
+			var x2 *Person
+			if !r.Nil() {
+				x2 = msgpack.Make[Person](r)
+				r.Fail(x2.ReadMsgpack(r))
+			}
+			a.A0[k1] = x2
+		}
+	}
+	return r.Err()
+}
+
+type streamAPITeamsReply struct {
+	R0 map[string]*Person
+}
+
+func (a *streamAPITeamsReply) Len() int { return 1 }
+
+func (a *streamAPITeamsReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *streamAPITeamsReply) MarshalHessian2(w *hessian2.Writer) error {
+	if a.R0 == nil {
+		w.Null()
+	} else {
+		w.Map("")
+		for k1, x2 := range a.R0 {
+			w.String(k1)
+			if x2 == nil {
+				w.Null()
+			} else if !w.Seen(x2) {
+				if err := x2.MarshalHessian2(w); err != nil {
+					return err
+				}
+			}
+		}
+		w.EndMap()
+	}
+	return nil
+}
+
+func (a *streamAPITeamsReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = nil
+	if r.Map() {
+		a.R0 = map[string]*Person{}
+		for r.MoreEntries() {
+			k1 := r.String()
+			x2 := hessian2.Pointer[Person](r)
+			a.R0[k1] = x2
+		}
+	}
+	return r.Err()
+}
+
+func (a *streamAPITeamsReply) AppendMsgpack(w *msgpack.Writer) error {
+	if a.R0 == nil {
+		w.Nil()
+	} else {
+		w.Map(len(a.R0))
+		for k1, x2 := range a.R0 {
+			w.String(k1)
+			if x2 == nil {
+				w.Nil()
+			} else if err := w.Object(x2); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *streamAPITeamsReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = nil
+	if n3, ok := r.Map(); ok {
+		a.R0 = msgpack.MakeMap[string, *Person](r, n3)
+		for i4 := 0; r.Next(i4, n3); i4++ {
+			k1 := r.String()
+			var x2 *Person
+			if !r.Nil() {
+				x2 = msgpack.Make[Person](r)
+				r.Fail(x2.ReadMsgpack(r))
+			}
+			a.R0[k1] = x2
+		}
+	}
+	return r.Err()
+}
+
 // streamAPICutCall is one call of Cut with all that belongs to it.
 type streamAPICutCall struct {
 	protocol.Invocation
@@ -853,7 +1341,7 @@ func takeStreamAPICutCall() *streamAPICutCall {
 		k = new(streamAPICutCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &streamAPIMethods[5], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &streamAPIMethods[8], &k.args, &k.reply
 	return k
 }
 

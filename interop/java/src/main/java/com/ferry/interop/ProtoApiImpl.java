@@ -19,12 +19,28 @@ public final class ProtoApiImpl implements ProtoApi {
                 RpcContext.getServerContext().setAttachment("reply-colour", "got " + colour);
                 return StringValue.of(String.valueOf(colour));
             default:
+                if (name.getValue().startsWith("code:")) {
+                    throw status(name);
+                }
                 return StringValue.of("hello " + name.getValue());
         }
     }
 
+    private static StatusRpcException status(StringValue word) {
+        return status(Integer.parseInt(word.getValue().substring("code:".length())));
+    }
+
+    private static StatusRpcException status(int code) {
+        return new StatusRpcException(TriRpcStatus.fromCode(code).withDescription("the text of " + code));
+    }
+
     @Override
     public void count(Int32Value n, StreamObserver<StringValue> out) {
+        if (n.getValue() < 0) {
+            out.onNext(StringValue.of("n0"));
+            out.onError(status(-n.getValue()));
+            return;
+        }
         for (int i = 0; i < n.getValue(); i++) {
             out.onNext(StringValue.of("n" + i));
         }
@@ -36,6 +52,10 @@ public final class ProtoApiImpl implements ProtoApi {
         return new StreamObserver<StringValue>() {
             @Override
             public void onNext(StringValue word) {
+                if (word.getValue().startsWith("code:")) {
+                    out.onError(status(word));
+                    return;
+                }
                 out.onNext(word);
             }
 

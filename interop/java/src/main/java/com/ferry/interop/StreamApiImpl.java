@@ -1,14 +1,17 @@
 package com.ferry.interop;
 
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import org.apache.dubbo.common.stream.StreamObserver;
 import org.apache.dubbo.rpc.RpcContext;
 
 /**
- * count counts up to its word, with a colon and a word behind it fails there with that message, and never ends for "endless". people
- * sends ten with growing ages. talk and meet send each message back; "fail" makes talk fail. collect joins all words with commas.
+ * count counts up to its word, with a colon and a word behind it fails there with that message, throws one at once for "throw", and never
+ * ends for "endless". people sends ten with growing ages. talk, meet, bytes and teams send each message back; "fail" makes talk fail.
+ * collect joins all words with commas.
  */
 public final class StreamApiImpl implements StreamApi {
     private final AtomicInteger cut = new AtomicInteger();
@@ -20,6 +23,9 @@ public final class StreamApiImpl implements StreamApi {
             RpcContext.getCancellationContext().addListener(context -> given.set(true));
             new Thread(() -> endless(out, given)).start();
             return;
+        }
+        if (word.equals("throw")) {
+            throw new IllegalStateException("not even begun");
         }
         String[] parts = word.split(":", 2);
         for (int i = 0; i < Integer.parseInt(parts[0]); i++) {
@@ -82,11 +88,26 @@ public final class StreamApiImpl implements StreamApi {
 
     @Override
     public StreamObserver<Person> meet(StreamObserver<Person> out) {
-        return new StreamObserver<Person>() {
+        return echo(out, p -> p.setAge(p.getAge() + 1));
+    }
+
+    @Override
+    public StreamObserver<byte[]> bytes(StreamObserver<byte[]> out) {
+        return echo(out, b -> { });
+    }
+
+    @Override
+    public StreamObserver<Map<String, Person>> teams(StreamObserver<Map<String, Person>> out) {
+        return echo(out, team -> team.values().forEach(p -> p.setAge(p.getAge() + 1)));
+    }
+
+    /** Sends back what comes, changed. */
+    private <T> StreamObserver<T> echo(StreamObserver<T> out, Consumer<T> change) {
+        return new StreamObserver<T>() {
             @Override
-            public void onNext(Person p) {
-                p.setAge(p.getAge() + 1);
-                out.onNext(p);
+            public void onNext(T message) {
+                change.accept(message);
+                out.onNext(message);
             }
 
             @Override
@@ -99,6 +120,12 @@ public final class StreamApiImpl implements StreamApi {
                 out.onCompleted();
             }
         };
+    }
+
+    @Override
+    public void attached(String key, StreamObserver<String> out) {
+        out.onNext(RpcContext.getServerAttachment().getAttachment(key));
+        out.onCompleted();
     }
 
     @Override
