@@ -235,7 +235,7 @@ func (g *governance) followProvider(b *bulletin, app string) {
 // apply puts what is known in force. g.mu must be held.
 func (g *governance) apply(parameters bool) {
 	if parameters {
-		list := slices.Concat(g.entries.configurators, g.texts[appConfigurators].configurators, g.texts[serviceConfigurators].configurators)
+		list := g.configurators()
 		self := g.own.Host()
 		configure := func(u *url.URL) *url.URL {
 			for _, c := range list {
@@ -257,6 +257,11 @@ func (g *governance) apply(parameters bool) {
 	if err := g.route(); err != nil {
 		g.report("routes", err)
 	}
+}
+
+// configurators are the overrides in the order in which they are applied. g.mu must be held.
+func (g *governance) configurators() []*rule.Configurator {
+	return slices.Concat(g.entries.configurators, g.texts[appConfigurators].configurators, g.texts[serviceConfigurators].configurators)
 }
 
 // merged returns the parameters with a provider, overrides included.

@@ -63,7 +63,7 @@ type serverParams struct {
 	Host     string        `url:"host" doc:"address that a provider publishes; FERRY_HOST when unset, else the one that reaches the registry"`
 	Port     int           `url:"port" doc:"port of a provider; 0 takes a free one"`
 	Bind     string        `url:"bind.ip" doc:"address that a provider listens on; all of them when unset, loopback when it publishes that"`
-	Register bool          `url:"register" default:"true" doc:"publish the service in the registry"`
+	Register bool          `url:"register" default:"true" doc:"publish the service in the registry; of a consumer: show it there"`
 	Wait     time.Duration `url:"register.timeout" default:"10000" doc:"how long Export waits for the registry to take the service"`
 	Check    bool          `url:"check" default:"true" doc:"it is an error that the registry does not take a service; false goes on trying in the background"`
 	Token    string        `url:"token" doc:"secret that callers must present; true makes a random one"`

@@ -97,7 +97,7 @@ func (s *source) ready(ctx context.Context) error {
 
 // announce shows the consumer in the registry, for people and tools. Nothing depends on it.
 func (s *source) announce() {
-	if s.own.Param("url") != "" {
+	if s.own.Param("url") != "" || s.own.Param("register") == "false" {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())

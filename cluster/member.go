@@ -215,6 +215,7 @@ type Provider struct {
 	URL       *url.URL // consumer, provider and overrides merged
 	Open      bool     // there is a reference
 	Available bool     // it can be called now
+	Published *url.URL // the registry's entry
 	SetAside  bool     // it failed too often, and is only probed
 	RetryAt   time.Time
 	Failures  int // in a row
@@ -231,7 +232,7 @@ func (d *Roster) Providers() []Provider {
 	out := make([]Provider, 0, len(d.members))
 	for _, m := range d.members {
 		t := m.target
-		p := Provider{Address: m.url.Address(), URL: m.url, Open: t.Ref != nil, SetAside: t.Health.Aside.Load(),
+		p := Provider{Address: m.url.Address(), URL: m.url, Published: m.raw, Open: t.Ref != nil, SetAside: t.Health.Aside.Load(),
 			Failures: int(t.Health.Failures.Load()), Active: t.Load.Active.Load(), Calls: t.Load.Calls.Load(),
 			Failed: t.Load.Failed.Load(), Latency: time.Duration(t.Load.EWMA.Load())}
 		p.Available = p.Open && t.Ref.Available()

@@ -2,6 +2,7 @@
 //
 //	ferry gen [flags] [folder | file.go | file.proto ...]	writes clients, service descriptions and codecs
 //	ferry dev [-addr host:port]	serves an embedded ZooKeeper for development
+//	ferry doctor [flags] service [parameter=value ...]	says which parameters calls have, and where each comes from
 //
 // A subcommand is a file of its own with one function that takes the arguments behind its name; commands lists them.
 package main
@@ -24,6 +25,7 @@ func commands() []command {
 	return []command{
 		{"gen", "write clients, service descriptions and codecs for Go interfaces and .proto files", runGen},
 		{"dev", "serve an embedded ZooKeeper for development", runDev},
+		{"doctor", "say which parameters calls to a service have, and where each comes from", runDoctor},
 	}
 }
 
