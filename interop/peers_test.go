@@ -145,15 +145,17 @@ func fresh(target string) bool {
 			return false
 		}
 	}
-	_ = filepath.WalkDir("java", func(path string, d os.DirEntry, e error) error {
-		if e == nil && d.IsDir() && d.Name() == "target" {
-			return filepath.SkipDir
-		}
-		if i, e := os.Stat(path); e == nil && !i.IsDir() && i.ModTime().After(made.ModTime()) {
-			err = os.ErrNotExist
-		}
-		return nil
-	})
+	for _, sources := range []string{"java", filepath.Join("fleet", "idl")} {
+		_ = filepath.WalkDir(sources, func(path string, d os.DirEntry, e error) error {
+			if e == nil && d.IsDir() && d.Name() == "target" {
+				return filepath.SkipDir
+			}
+			if i, e := os.Stat(path); e == nil && !i.IsDir() && i.ModTime().After(made.ModTime()) {
+				err = os.ErrNotExist
+			}
+			return nil
+		})
+	}
 	return err == nil
 }
 

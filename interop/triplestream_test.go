@@ -15,6 +15,7 @@ import (
 
 	"github.com/ferryrpc/ferry"
 	"github.com/ferryrpc/ferry/interop/fleet"
+	"github.com/ferryrpc/ferry/interop/fleet/idl"
 	"github.com/ferryrpc/ferry/interop/fleet/proto"
 )
 
@@ -70,6 +71,7 @@ type streamCells struct {
 	streams fleet.StreamAPI
 	proto   proto.ProtoApi
 	ref     *ferry.Reference // of proto
+	shop    shopCells
 }
 
 func newStreamCells(t *testing.T, address string) *streamCells {
@@ -80,13 +82,43 @@ func newStreamCells(t *testing.T, address string) *streamCells {
 	x.ref, err = x.c.Refer(proto.ProtoApiService)
 	require.NoError(t, err)
 	x.proto = proto.NewProtoApi(x.ref)
+	x.shop.ref, err = x.c.Refer(idl.ShopService)
+	require.NoError(t, err)
+	x.shop.shop = idl.NewShop(x.shop.ref)
 	return x
 }
 
-// streamed reports a cell.
+// streamed reports a cell, unless it failed where Java is known to be at fault and fails between two of its own programs, too.
 func (x *streamCells) streamed(peer javaPeer, name, direction string, err error) {
 	x.t.Helper()
-	report(x.t, peer.cell(name), peer.name, direction, err)
+	why, known := streamLimitations[name]
+	if err == nil || !known || !peer.failsItsStream(x.t, name) {
+		report(x.t, peer.cell(name), peer.name, direction, err)
+		return
+	}
+	note(peer.cell(name), peer.name, direction, why)
+}
+
+// streamLimitations are cells in which Java itself is at fault.
+var streamLimitations = map[string]string{
+	"idl/client stream, no message": "peer limitation: a Java consumer sends nothing for a stream without messages, also to a Java provider, and waits for ever",
+}
+
+// failsItsStream runs a cell between Java's own provider and consumer.
+func (p javaPeer) failsItsStream(t *testing.T, name string) bool {
+	t.Helper()
+	key := "streams " + p.line
+	answer, ok := controls.Load(key)
+	if !ok {
+		port := freePort(t)
+		provider := p.start(t, "StreamProvider", "port="+port, "application=java-provider")
+		consumer := p.start(t, "StreamConsumer", "url=tri://127.0.0.1:"+port, "application=java-consumer")
+		answer = consumer.tell("streams")
+		consumer.stop()
+		provider.stop()
+		controls.Store(key, answer)
+	}
+	return slices.ContainsFunc(answer.([]string), func(line string) bool { return strings.HasPrefix(line, "CELL "+name+" FAIL") })
 }
 
 type streamCell struct {
@@ -94,7 +126,9 @@ type streamCell struct {
 	run  func(context.Context) error
 }
 
-func (x *streamCells) all() []streamCell { return slices.Concat(x.plain(), x.hard(), x.messages()) }
+func (x *streamCells) all() []streamCell {
+	return slices.Concat(x.plain(), x.hard(), x.messages(), x.shop.all())
+}
 
 func (x *streamCells) plain() []streamCell {
 	count := func(word string, messages ...string) func(context.Context) error {

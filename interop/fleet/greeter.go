@@ -25,7 +25,7 @@ func (greeter) Greet(ctx context.Context, name *wrapperspb.StringValue) (*wrappe
 		protocol.SetReplyAttachment(ctx, "reply-colour", "got "+colour)
 		return wrapperspb.String(colour), nil
 	}
-	if err := coded(name); err != nil {
+	if err := coded(name.Value); err != nil {
 		return nil, err
 	}
 	return wrapperspb.String("hello " + name.Value), nil
@@ -49,7 +49,7 @@ func (greeter) Talk(_ context.Context, words iter.Seq2[*wrapperspb.StringValue, 
 	return func(yield func(*wrapperspb.StringValue, error) bool) {
 		for word, err := range words {
 			if err == nil {
-				err = coded(word)
+				err = coded(word.Value)
 			}
 			if !yield(word, err) {
 				return
@@ -59,9 +59,9 @@ func (greeter) Talk(_ context.Context, words iter.Seq2[*wrapperspb.StringValue, 
 }
 
 // coded is the failure that a word of the form code:n asks for.
-func coded(word *wrapperspb.StringValue) error {
+func coded(word string) error {
 	var n int32
-	if _, err := fmt.Sscanf(word.Value, "code:%d", &n); err != nil {
+	if _, err := fmt.Sscanf(word, "code:%d", &n); err != nil {
 		return nil
 	}
 	return code(n)

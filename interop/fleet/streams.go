@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ferryrpc/ferry"
+	"github.com/ferryrpc/ferry/interop/fleet/idl"
 	"github.com/ferryrpc/ferry/interop/fleet/proto"
 )
 
@@ -28,9 +29,9 @@ type StreamAPI interface {
 	Cut(ctx context.Context) (int32, error)
 }
 
-// PublishStreams exports StreamAPI and the service of protobuf messages.
+// PublishStreams exports StreamAPI and the services of protobuf messages.
 func PublishStreams(s *ferry.Server) error {
-	return errors.Join(ExportStreamAPI(s, new(streams)), proto.ExportProtoApi(s, greeter{}))
+	return errors.Join(ExportStreamAPI(s, new(streams)), proto.ExportProtoApi(s, greeter{}), idl.ExportShop(s, shop{}))
 }
 
 type streams struct{ cut atomic.Int32 }

@@ -1,21 +1,24 @@
 package com.ferry.interop;
 
+import com.ferry.interop.idl.Shop;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import org.apache.dubbo.common.stream.StreamObserver;
 import org.apache.dubbo.config.ReferenceConfig;
 
-/** Calls StreamApi and ProtoApi at url=tri://host:port; the command streams has it make its cells. For Dubbo 3 alone. */
+/** Calls StreamApi, ProtoApi and Shop at url=tri://host:port; the command streams has it make its cells. For Dubbo 3 alone. */
 public final class StreamConsumer {
     private static final int MANY = 1000;
 
     private final StreamApi streams;
     private final ProtoApi proto;
+    private final Shop shop;
 
     private StreamConsumer(Setup setup) {
         streams = refer(setup, StreamApi.class);
         proto = refer(setup, ProtoApi.class);
+        shop = refer(setup, Shop.class);
     }
 
     private static <T> T refer(Setup setup, Class<T> api) {
@@ -59,6 +62,7 @@ public final class StreamConsumer {
         cell("streams/given up by the consumer", () -> cut());
         new StreamHardCells(streams).run();
         new ProtoCells(proto).run();
+        new StreamShopCells(shop).run();
     }
 
     private static void cell(String name, Consumer.Check check) {

@@ -1,12 +1,14 @@
 package com.ferry.interop;
 
+import com.ferry.interop.idl.Shop;
+import com.ferry.interop.idl.ShopImpl;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import org.apache.dubbo.config.ProtocolConfig;
 import org.apache.dubbo.config.ServiceConfig;
 
-/** Serves StreamApi and ProtoApi over tri at port=n until its standard input ends. For Dubbo 3 alone. */
+/** Serves StreamApi, ProtoApi and Shop over tri at port=n until its standard input ends. For Dubbo 3 alone. */
 public final class StreamProvider {
     private StreamProvider() {
     }
@@ -16,6 +18,7 @@ public final class StreamProvider {
         ProtocolConfig protocol = new ProtocolConfig("tri", Integer.parseInt(setup.get("port", "50051")));
         export(setup, protocol, StreamApi.class, new StreamApiImpl());
         export(setup, protocol, ProtoApi.class, new ProtoApiImpl());
+        export(setup, protocol, Shop.class, new ShopImpl());
         Setup.say("READY");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         while (in.readLine() != null) {
