@@ -139,12 +139,17 @@ func (x *fleetOf) answers(calls fleet.Calls, who string) func() error {
 
 // listed says whether the registry has an entry of an application for Calls.
 func (x *fleetOf) listed(category, application string) error {
-	conn, _, err := zk.Connect([]string{x.zk.Addr()}, 10*time.Second, zk.WithLogger(quiet{}))
+	return listed(x.zk.Addr(), fleet.CallsService.Name, category, application)
+}
+
+// listed says whether a registry has an entry of an application for a service.
+func listed(address, service, category, application string) error {
+	conn, _, err := zk.Connect([]string{address}, 10*time.Second, zk.WithLogger(quiet{}))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	names, _, err := conn.Children("/dubbo/" + fleet.CallsService.Name + "/" + category)
+	names, _, err := conn.Children("/dubbo/" + service + "/" + category)
 	if err != nil {
 		return err
 	}

@@ -28,16 +28,23 @@ func TestDubboGo(t *testing.T) {
 	if !wanted(gopher.line) {
 		return
 	}
-	program := filepath.Join(t.TempDir(), "dubbogo")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "dubbogo"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := buildGopher(t)
 	zk := zktest.Start(t, zktest.Options{})
 	x := &gophers{t: t, program: program, address: zk.Addr(), registry: "zookeeper://" + zk.Addr()}
 	x.fromFerry()
 	x.toFerry()
 	x.applications()
+}
+
+// buildGopher builds dubbo-go's program.
+func buildGopher(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "dubbogo")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = "dubbogo"
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
 }
 
 // gophers is Ferry and dubbo-go around one ZooKeeper.
@@ -55,6 +62,10 @@ func (x *gophers) start(role string, words ...string) *program {
 func (x *gophers) provider(name string, words ...string) *program {
 	x.t.Helper()
 	return x.start("provider", append(words, "port="+freePort(x.t), "application="+name)...)
+}
+
+func (x *gophers) listed(category, application string) error {
+	return listed(x.address, fleet.GopherService.Name, category, application)
 }
 
 func (x *gophers) serve(who string, options ...ferry.Option) *ferry.Server {
@@ -81,6 +92,7 @@ func (x *gophers) fromFerry() {
 		return func() error { got, err := g.Who(t.Context()); return equal(want)(got, err) }
 	}
 	report(t, "discovery/consumer first", gopher.name, fromFerry, eventually(whom("go-a")))
+	report(t, "discovery/consumer is listed", gopher.name, fromFerry, x.listed("consumers", "ferry-consumer"))
 	late, err := fleet.ReferGopher(client(t, x.registry))
 	require.NoError(t, err)
 	got, err := late.Who(t.Context())
@@ -205,6 +217,7 @@ func (x *gophers) toFerry() {
 	early := x.start("consumer", "application=go-early")
 	a := x.serve("ferry-a")
 	report(t, "discovery/consumer first", gopher.name, toFerry, eventually(who(early, "ferry-a")))
+	report(t, "discovery/consumer is listed", gopher.name, toFerry, x.listed("consumers", "go-early"))
 	early.stop()
 
 	c := x.start("consumer", "application=go-late")
@@ -222,15 +235,15 @@ func (x *gophers) toFerry() {
 	closeServer(t, b)
 }
 
-// watched says whether somebody besides its owner, who does, too, watches an instance. ZooKeeper does not tell who watches a
+// watched says whether so many watch an instance; Ferry's providers watch theirs themselves. ZooKeeper does not tell who watches a
 // list; dubbo-go begins with the list and goes on with what stands in it.
-func (x *gophers) watched(instance string) func() error {
+func (x *gophers) watched(instance string, n int) func() error {
 	return func() error {
 		const watcher = "\n\t0x"
 		watches, err := zktest.FourLetter(x.address, "wchp")
 		_, after, _ := strings.Cut(watches, "/"+instance)
-		if after, _, _ = strings.Cut(after, "\n/"); err == nil && strings.Count(after, watcher) < 2 {
-			err = fmt.Errorf("only its owner watches %s: %q", instance, watches)
+		if after, _, _ = strings.Cut(after, "\n/"); err == nil && strings.Count(after, watcher) < n {
+			err = fmt.Errorf("fewer than %d watch %s: %q", n, instance, watches)
 		}
 		return err
 	}
@@ -254,7 +267,7 @@ func (x *gophers) applications() {
 	consumer.tell("await ferry-a")
 	// dubbo-go lists the instances first and begins to watch them some time after: one that comes in between is not seen for
 	// as long as it looks again of itself, which is minutes.
-	require.NoError(t, eventually(x.watched("services/ferry-app/"+one.URLs()[0].Address())))
+	require.NoError(t, eventually(x.watched("services/ferry-app/"+one.URLs()[0].Address(), 2)))
 	two := x.serveAt(only, "ferry-b", at("127.0.0.3")...)
 	consumer.tell("await ferry-b")
 	report(t, "discovery/by application, a second instance", gopher.name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))

@@ -1,8 +1,6 @@
 package interop
 
 import (
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,11 +17,7 @@ func TestDubboGoRules(t *testing.T) {
 	if !wanted(gopher.line) {
 		return
 	}
-	program := filepath.Join(t.TempDir(), "dubbogo")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "dubbogo"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := buildGopher(t)
 	server := zktest.Start(t, zktest.Options{})
 	x := &gophers{t: t, program: program, address: server.Addr(), registry: "zookeeper://" + server.Addr()}
 	f := &fleetOf{t: t, peer: gopher, zk: server, registry: x.registry}

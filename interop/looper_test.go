@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,40 +44,59 @@ func (x *fleetOf) restarted(name string, answer []string, providers ...string) {
 	x.report(name, toFerry, err)
 }
 
-// A looper calls who without a pause.
+// A looper calls who all the time.
 type looper struct {
-	cancel context.CancelFunc
-	done   chan struct{}
+	cancel  context.CancelFunc
+	callers sync.WaitGroup
 
 	mu     sync.Mutex // guards the following
 	recent []string   // the last answers
 	seen   map[string]int
-	err    error
+	made   int
+	failed int
+	err    error // the first one
 }
 
-func loop(calls interface {
+// A caller is what a looper calls.
+type caller interface {
 	Who(context.Context) (string, error)
-}) *looper {
+}
+
+func loop(calls caller) *looper { return loops(calls, 1) }
+
+// loops has n callers.
+func loops(calls caller, n int) *looper {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &looper{cancel: cancel, done: make(chan struct{}), seen: map[string]int{}}
-	go func() {
-		defer close(l.done)
-		for ctx.Err() == nil {
-			who, err := calls.Who(context.Background())
-			l.mu.Lock()
-			if err != nil && l.err == nil {
-				l.err = err
+	l := &looper{cancel: cancel, seen: map[string]int{}}
+	for range n {
+		l.callers.Go(func() {
+			for ctx.Err() == nil {
+				l.call(calls)
+				time.Sleep(time.Millisecond)
 			}
-			const keep = 100
-			l.seen[who]++
-			if l.recent = append(l.recent, who); len(l.recent) > keep {
-				l.recent = l.recent[1:]
-			}
-			l.mu.Unlock()
-			time.Sleep(time.Millisecond)
-		}
-	}()
+		})
+	}
 	return l
+}
+
+func (l *looper) call(calls caller) {
+	who, err := calls.Who(context.Background())
+	if err == nil && who == "" { // what dubbo-go answers without having made the call, when it ends
+		err = errors.New("the answer is empty")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.made++
+	if err != nil {
+		if l.failed++; l.err == nil {
+			l.err = err
+		}
+	}
+	const keep = 100
+	l.seen[who]++
+	if l.recent = append(l.recent, who); len(l.recent) > keep {
+		l.recent = l.recent[1:]
+	}
 }
 
 // reached says whether a provider has answered.
@@ -89,6 +109,13 @@ func (l *looper) reached(who string) func() error {
 		}
 		return l.err
 	}
+}
+
+// calls says how many calls have ended, and the first failure.
+func (l *looper) calls() (made int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.made, l.err
 }
 
 // only says whether the last hundred answers came from one provider, and no call has failed.
@@ -108,6 +135,9 @@ func (l *looper) only(who string) func() error {
 // end stops the loop and returns the first failure.
 func (l *looper) end() error {
 	l.cancel()
-	<-l.done
-	return l.err
+	l.callers.Wait()
+	if l.err != nil {
+		return fmt.Errorf("%d calls of %d failed, first this: %w", l.failed, l.made, l.err)
+	}
+	return nil
 }

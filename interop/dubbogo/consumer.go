@@ -26,6 +26,12 @@ func consume(words map[string]string) error {
 	if tag := words["tag"]; tag != "" {
 		of = append(of, client.WithParam(constant.Tagkey, tag))
 	}
+	if address := words["url"]; address != "" {
+		of = append(of, client.WithURL(address))
+	}
+	if name := words["balance"]; name != "" {
+		of = append(of, client.WithLoadBalance(name))
+	}
 	if words["generic"] != "" {
 		of = append(of, client.WithGeneric())
 	}
@@ -65,15 +71,20 @@ func consume(words map[string]string) error {
 			}
 		case "spread":
 			say("SPREAD %s", spread(x.conn))
+		case "picks":
+			say("PICKS %s", x.picks(w[1]))
 		case "loop":
-			x.stop, x.done = make(chan struct{}), make(chan struct{})
-			go x.loop()
+			n := 1
+			if len(w) > 1 {
+				n, _ = strconv.Atoi(w[1])
+			}
+			x.loops(n)
 		case "await":
 			x.await(w[1])
+		case "more":
+			x.more(w[1])
 		case "stop":
-			close(x.stop)
-			<-x.done
-			say("LOOP %d %d %s %s", x.made, x.failed, strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(x.seen), " ", ","), ":", "="), x.last)
+			x.ends()
 		}
 		say("DONE")
 	}
@@ -96,7 +107,10 @@ func dial(c *client.Client, words map[string]string, of []client.ReferenceOption
 
 // newClient makes a client that has its rules from the registry's ZooKeeper if the words say so.
 func newClient(words map[string]string) (*client.Client, error) {
-	of := []client.ClientOption{client.WithClientRequestTimeout(5 * time.Second), client.WithClientRegistry(registries(words)...), client.WithClientNoCheck()}
+	of := []client.ClientOption{client.WithClientRequestTimeout(5 * time.Second), client.WithClientNoCheck()}
+	if words["registry"] != "" {
+		of = append(of, client.WithClientRegistry(registries(words)...))
+	}
 	if words["rules"] == "" {
 		app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
 		return client.NewClient(append(of, client.SetApplication(app))...)
@@ -119,6 +133,7 @@ func format(words map[string]string) string {
 type caller struct {
 	conn       *client.Connection
 	stop, done chan struct{}
+	callers    sync.WaitGroup
 
 	mu           sync.Mutex // guards the following
 	seen         map[string]int
@@ -149,38 +164,6 @@ func spread(conn *client.Connection) string {
 	}
 	slices.Sort(seen)
 	return strings.Join(seen, ",")
-}
-
-func (x *caller) loop() {
-	defer close(x.done)
-	for {
-		select {
-		case <-x.stop:
-			return
-		case <-time.After(time.Millisecond):
-		}
-		who, err := x.who()
-		x.mu.Lock()
-		x.made++
-		if err != nil {
-			x.failed, x.last = x.failed+1, err.Error()
-		} else {
-			x.seen[who]++
-		}
-		x.mu.Unlock()
-	}
-}
-
-func (x *caller) await(provider string) {
-	for range 1500 {
-		x.mu.Lock()
-		n := x.seen[provider]
-		x.mu.Unlock()
-		if n > 0 {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }
 
 func cell(name string, err error) {

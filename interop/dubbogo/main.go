@@ -1,10 +1,10 @@
 // Command dubbogo is the dubbo-go side of the interoperability matrix: a provider and a consumer of com.ferry.interop.Gopher
 // that behave like the Java programs of interop/java.
 //
-//	dubbogo provider port=n registry=host:port application=name [who=name]
-//	dubbogo consumer registry=host:port [rules=true] [tag=name] [generic=true] [async=true]
+//	dubbogo provider port=n [registry=host:port] application=name [who=name] [by=application] [tag=name]
+//	dubbogo consumer (registry=host:port | url=address;address) [by=application] [rules=true] [tag=name] [balance=name] [generic=true] [async=true]
 //
-// The consumer reads commands: gopher, anything, calls, generic, note TEXT, who, spread, loop, await NAME, stop
+// The consumer reads commands: gopher, anything, calls, generic, note TEXT, who, spread, picks N, loop [CALLERS], await NAME, more N, stop
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 
 	// dubbo-go finds its implementations in tables that these packages fill when they are imported.
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/cluster/failover"
+	_ "dubbo.apache.org/dubbo-go/v3/cluster/loadbalance/consistenthashing"
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/loadbalance/random"
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/router/condition"
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/router/tag"
@@ -57,7 +58,24 @@ type Citizen struct {
 // JavaClassName is asked by hessian2.
 func (*Citizen) JavaClassName() string { return "com.ferry.interop.Citizen" }
 
+// out is where this program answers.
+var out *os.File
+
+// answerApart keeps the answers apart from what dubbo-go logs to the standard output, which is the standard error from here on.
+func answerApart() error {
+	fd, err := syscall.Dup(1)
+	if err != nil {
+		return err
+	}
+	out = os.NewFile(uintptr(fd), "answers")
+	return syscall.Dup3(2, 1, 0)
+}
+
 func main() {
+	if err := answerApart(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	hessian.RegisterPOJO(&Citizen{})
 	words := map[string]string{}
 	for _, a := range os.Args[2:] {
@@ -76,7 +94,7 @@ func main() {
 
 // say prints one line of the protocol between this program and the one that started it.
 func say(format string, args ...any) {
-	fmt.Println(strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
+	fmt.Fprintln(out, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
 }
 
 // leave ends the program as an operator does, once the input has ended: dubbo-go shuts down on this signal.

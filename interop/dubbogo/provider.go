@@ -95,6 +95,9 @@ func (*Gopher) Attachment(ctx context.Context, key string) (string, error) {
 // Who says which provider this is.
 func (g *Gopher) Who(context.Context) (string, error) { return g.who, nil }
 
+// WhoFor says the same, whatever the key.
+func (g *Gopher) WhoFor(context.Context, string) (string, error) { return g.who, nil }
+
 // Make returns so many bytes.
 func (*Gopher) Make(_ context.Context, n int32) ([]byte, error) { return make([]byte, n), nil }
 
@@ -112,7 +115,7 @@ func (g *Gopher) Noted(context.Context) (string, error) {
 
 // gopherMethods are the methods of Gopher.
 var gopherMethods = []string{"EchoBool", "EchoInt", "EchoLong", "EchoDouble", "EchoString", "EchoBytes", "EchoStrings", "EchoMap",
-	"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "EchoList", "Fail", "Sleep", "Attachment", "Who", "Make", "Note", "Noted"}
+	"EchoCitizen", "EchoCitizens", "EchoDate", "EchoAny", "EchoList", "Fail", "Sleep", "Attachment", "Who", "WhoFor", "Make", "Note", "Noted"}
 
 // serviceInfo describes Gopher. dubbo-go serves each method under its Java name, too, which it adds itself.
 func serviceInfo(words map[string]string) *common.ServiceInfo {
@@ -151,14 +154,18 @@ func provide(words map[string]string) error {
 		who = words["application"]
 	}
 	app := &global.ApplicationConfig{Name: words["application"], MetadataType: constant.RemoteMetadataStorageType}
-	s, err := server.NewServer(server.SetServerApplication(app),
-		server.WithServerProtocol(wire(words), protocol.WithIp(host), protocol.WithPort(port), protocol.WithMaxServerRecvMsgSize(most)),
-		server.WithServerRegistry(registries(words)...))
+	of := []server.ServerOption{server.SetServerApplication(app),
+		server.WithServerProtocol(wire(words), protocol.WithIp(host), protocol.WithPort(port), protocol.WithMaxServerRecvMsgSize(most))}
+	if words["registry"] != "" {
+		of = append(of, server.WithServerRegistry(registries(words)...))
+	}
+	s, err := server.NewServer(of...)
 	if err != nil {
 		return err
 	}
 	info, again := serviceInfo(words), serviceInfo(words)
-	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words))); err != nil {
+	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words)),
+		server.WithTag(words["tag"])); err != nil {
 		return err
 	}
 	if err := s.Register(&Gopher{who: who + "/g1"}, again, server.WithInterface(service), server.WithSerialization(format(words)),

@@ -34,6 +34,7 @@ type Gopher interface {
 	Sleep(ctx context.Context, millis int32) (string, error)
 	Attachment(ctx context.Context, key string) (string, error)
 	Who(ctx context.Context) (string, error)
+	WhoFor(ctx context.Context, key string) (string, error)
 	Make(ctx context.Context, n int32) ([]byte, error)
 	Note(ctx context.Context, text string) (string, error)
 	Noted(ctx context.Context) (string, error)
@@ -106,6 +107,8 @@ func (*gopher) Attachment(ctx context.Context, key string) (string, error) {
 }
 
 func (g *gopher) Who(context.Context) (string, error) { return g.who, nil }
+
+func (g *gopher) WhoFor(context.Context, string) (string, error) { return g.who, nil }
 
 func (*gopher) Make(_ context.Context, n int32) ([]byte, error) { return make([]byte, n), nil }
 

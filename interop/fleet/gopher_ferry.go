@@ -279,6 +279,18 @@ func (c *gopherClient) Who(ctx context.Context) (string, error) {
 	return reply, err
 }
 
+func (c *gopherClient) WhoFor(ctx context.Context, a0 string) (string, error) {
+	k := takeGopherWhoForCall()
+	k.args.A0 = a0
+	var reply string
+	err := c.in.Invoke(ctx, &k.Invocation)
+	if err == nil {
+		reply = k.reply.R0
+	}
+	k.free()
+	return reply, err
+}
+
 func (c *gopherClient) Make(ctx context.Context, a0 int32) ([]byte, error) {
 	k := takeGopherMakeCall()
 	k.args.A0 = a0
@@ -315,10 +327,10 @@ func (c *gopherClient) Noted(ctx context.Context) (string, error) {
 }
 
 // gopherMethods are the methods of GopherService by index, filled while the package is initialised.
-var gopherMethods [20]protocol.Method
+var gopherMethods [21]protocol.Method
 
 func newGopherMethods() []*protocol.Method {
-	gopherMethods = [20]protocol.Method{
+	gopherMethods = [21]protocol.Method{
 		{
 			Service: "com.ferry.interop.Gopher", Name: "echoBool", Descriptor: "Z", Return: "Z", Index: 0,
 			Params: []string{"v"},
@@ -404,17 +416,22 @@ func newGopherMethods() []*protocol.Method {
 			New: newGopherWhoCall, Free: freeGopherWhoCall, Clone: cloneGopherWhoCall, Serve: serveGopherWhoCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "make", Descriptor: "I", Return: "[B", Index: 17,
+			Service: "com.ferry.interop.Gopher", Name: "whoFor", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 17,
+			Params: []string{"key"},
+			New:    newGopherWhoForCall, Free: freeGopherWhoForCall, Clone: cloneGopherWhoForCall, Serve: serveGopherWhoForCall,
+		},
+		{
+			Service: "com.ferry.interop.Gopher", Name: "make", Descriptor: "I", Return: "[B", Index: 18,
 			Params: []string{"n"},
 			New:    newGopherMakeCall, Free: freeGopherMakeCall, Clone: cloneGopherMakeCall, Serve: serveGopherMakeCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "note", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 18,
+			Service: "com.ferry.interop.Gopher", Name: "note", Descriptor: "Ljava/lang/String;", Return: "Ljava/lang/String;", Index: 19,
 			Params: []string{"text"},
 			New:    newGopherNoteCall, Free: freeGopherNoteCall, Clone: cloneGopherNoteCall, Serve: serveGopherNoteCall,
 		},
 		{
-			Service: "com.ferry.interop.Gopher", Name: "noted", Descriptor: "", Return: "Ljava/lang/String;", Index: 19,
+			Service: "com.ferry.interop.Gopher", Name: "noted", Descriptor: "", Return: "Ljava/lang/String;", Index: 20,
 			New: newGopherNotedCall, Free: freeGopherNotedCall, Clone: cloneGopherNotedCall, Serve: serveGopherNotedCall,
 		},
 	}
@@ -2886,6 +2903,137 @@ func (a *gopherWhoReply) ReadMsgpack(r *msgpack.Reader) error {
 	return r.Err()
 }
 
+// gopherWhoForCall is one call of WhoFor with all that belongs to it.
+type gopherWhoForCall struct {
+	protocol.Invocation
+	args  gopherWhoForArgs
+	reply gopherWhoForReply
+}
+
+var gopherWhoForCalls sync.Pool
+
+func takeGopherWhoForCall() *gopherWhoForCall {
+	k, ok := gopherWhoForCalls.Get().(*gopherWhoForCall)
+	if !ok {
+		k = new(gopherWhoForCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &gopherMethods[17], &k.args, &k.reply
+	return k
+}
+
+func (k *gopherWhoForCall) free() {
+	*k = gopherWhoForCall{}
+	gopherWhoForCalls.Put(k)
+}
+
+func newGopherWhoForCall() *protocol.Invocation { return &takeGopherWhoForCall().Invocation }
+
+func freeGopherWhoForCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*gopherWhoForArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneGopherWhoForCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*gopherWhoForArgs)
+	if !ok {
+		return row
+	}
+	b := &gopherWhoForArgs{A0: a.A0}
+	return b
+}
+
+func serveGopherWhoForCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(Gopher)
+	if !ok {
+		return errGopherCall
+	}
+	a, ok := c.Args.(*gopherWhoForArgs)
+	if !ok {
+		return errGopherCall
+	}
+	r, ok := c.Reply.(*gopherWhoForReply)
+	if !ok {
+		return errGopherCall
+	}
+	reply, err := x.WhoFor(ctx, a.A0)
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type gopherWhoForArgs struct {
+	A0   string
+	call *gopherWhoForCall
+}
+
+func (a *gopherWhoForArgs) Len() int { return 1 }
+
+func (a *gopherWhoForArgs) At(i int) any {
+	switch i {
+	case 0:
+		return &a.A0
+	}
+	return nil
+}
+
+func (a *gopherWhoForArgs) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *gopherWhoForArgs) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+func (a *gopherWhoForArgs) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.A0)
+	return nil
+}
+
+func (a *gopherWhoForArgs) ReadMsgpack(r *msgpack.Reader) error {
+	a.A0 = r.String()
+	return r.Err()
+}
+
+type gopherWhoForReply struct {
+	R0 string
+}
+
+func (a *gopherWhoForReply) Len() int { return 1 }
+
+func (a *gopherWhoForReply) At(i int) any {
+	switch i {
+	case 0:
+		return &a.R0
+	}
+	return nil
+}
+
+func (a *gopherWhoForReply) MarshalHessian2(w *hessian2.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherWhoForReply) UnmarshalHessian2(r *hessian2.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
+func (a *gopherWhoForReply) AppendMsgpack(w *msgpack.Writer) error {
+	w.String(a.R0)
+	return nil
+}
+
+func (a *gopherWhoForReply) ReadMsgpack(r *msgpack.Reader) error {
+	a.R0 = r.String()
+	return r.Err()
+}
+
 // gopherMakeCall is one call of Make with all that belongs to it.
 type gopherMakeCall struct {
 	protocol.Invocation
@@ -2901,7 +3049,7 @@ func takeGopherMakeCall() *gopherMakeCall {
 		k = new(gopherMakeCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[17], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[18], &k.args, &k.reply
 	return k
 }
 
@@ -3032,7 +3180,7 @@ func takeGopherNoteCall() *gopherNoteCall {
 		k = new(gopherNoteCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[18], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[19], &k.args, &k.reply
 	return k
 }
 
@@ -3163,7 +3311,7 @@ func takeGopherNotedCall() *gopherNotedCall {
 		k = new(gopherNotedCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &gopherMethods[19], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &gopherMethods[20], &k.args, &k.reply
 	return k
 }
 
