@@ -31,11 +31,11 @@ type excuse struct {
 }
 
 var (
-	hungUp    = regexp.MustCompile("don't have this exporter|connection lost|outcome: not sent|the answer is empty")
+	hungUp    = regexp.MustCompile("don't have this exporter|cannot find service|connection lost|outcome: not sent|the answer is empty")
 	callsFail = regexp.MustCompile("^(LOOP|calls fail)")
-	unseen    = regexp.MustCompile("^b has not answered$")
+	unseen    = regexp.MustCompile("^(b has not answered$|LOOP .*No provider available)")
 
-	losesSight   = excuse{"peer limitation: a consumer of dubbo-go 3.3.0 that has its ZooKeeper back registers again and takes no news of providers any more, of its own neither", unseen, unseen}
+	losesSight   = excuse{"peer limitation: a consumer of dubbo-go 3.3.0 that has its ZooKeeper back registers again and misses who comes and goes from then on, also of its own providers", unseen, unseen}
 	staysListed  = excuse{"peer limitation: an instance of dubbo-go 3.3.0 that ends stays listed as long as its session, says no READONLY and hangs up; its own consumers lose calls, too", hungUp, callsFail}
 	saysNothing  = excuse{"peer limitation: dubbo-go 3.3.0 says no READONLY and hangs up; its own consumers lose calls, too", hungUp, callsFail}
 	heedsNothing = excuse{"peer limitation: dubbo-go 3.3.0 does not heed READONLY and calls until the provider hangs up; it loses calls to its own providers, too", callsFail, callsFail}

@@ -102,6 +102,9 @@ func dial(c *client.Client, words map[string]string, of []client.ReferenceOption
 	if words["protocol"] == "tri" {
 		return c.DialWithInfo(service, tripleMethods(), append(of, client.WithProtocolTriple(), client.WithParam(constant.MaxCallRecvMsgSize, strconv.Itoa(most)))...)
 	}
+	if words["balance"] != "" { // it holds against the one that dubbo-go's providers publish only if the reference has methods
+		return c.DialWithInfo(service, tripleMethods(), of...)
+	}
 	return c.Dial(service, of...)
 }
 
