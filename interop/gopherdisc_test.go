@@ -21,6 +21,7 @@ var gopherScenes = []struct {
 	{name: "ZooKeeper restarted without its data", play: (*stage).forgets, known: map[string]excuse{toFerry: losesSight}},
 	{name: "by application, ZooKeeper restarted without its data", application: true, play: (*stage).forgets},
 	{name: "by application, rolling restart, no call fails", application: true, play: (*stage).rolls, known: map[string]excuse{fromFerry: staysListed}},
+	{name: "provider killed, failover, no call fails", play: (*stage).dies, known: map[string]excuse{toFerry: losesKilled}},
 	{name: "READONLY, no call fails", direct: true, play: (*stage).leaves, known: map[string]excuse{fromFerry: saysNothing, toFerry: heedsNothing}},
 }
 
@@ -37,6 +38,7 @@ var (
 
 	losesSight   = excuse{"peer limitation: a consumer of dubbo-go 3.3.0 that has its ZooKeeper back registers again and misses who comes and goes from then on, also of its own providers", unseen, unseen}
 	staysListed  = excuse{"peer limitation: an instance of dubbo-go 3.3.0 that ends stays listed as long as its session, says no READONLY and hangs up; its own consumers lose calls, too", hungUp, callsFail}
+	losesKilled  = excuse{"peer limitation: a call of dubbo-go 3.3.0 that runs on a connection when it breaks is lost and may outlast its timeout, also with its own providers", callsFail, callsFail}
 	saysNothing  = excuse{"peer limitation: dubbo-go 3.3.0 says no READONLY and hangs up; its own consumers lose calls, too", hungUp, callsFail}
 	heedsNothing = excuse{"peer limitation: dubbo-go 3.3.0 does not heed READONLY and calls until the provider hangs up; it loses calls to its own providers, too", callsFail, callsFail}
 )

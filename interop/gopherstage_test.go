@@ -30,6 +30,7 @@ type stage struct {
 	// which dubbo-go knows one at random.
 	port string
 
+	repeats bool     // consumers repeat calls
 	watches int      // how many watch an instance of the providers that a consumer of dubbo-go's has taken in
 	leaving []func() // of the providers
 }
@@ -81,6 +82,32 @@ func (s *stage) leaves(providers, consumers kind) error {
 		func() error { return w.reaches("a", one) },
 		func() error { return w.reaches("b", two) },
 		func() error { leave(); return w.goesOn() })
+}
+
+// dies has one of two providers killed, as by a power cut, under calls that may be repeated. It is listed for some time yet.
+func (s *stage) dies(providers, consumers kind) error {
+	s.repeats = true
+	victim := providers.victim(s, "a", one)
+	s.start(providers, "b", two)
+	w := consumers.consume(s)
+	return s.end(w,
+		func() error { return w.reaches("a", one) },
+		func() error { return w.reaches("b", two) },
+		func() error {
+			err := victim.cmd.Process.Kill()
+			<-victim.ended
+			return err
+		},
+		w.goesOn,
+		func() error {
+			return eventually(func() error {
+				if s.listed(one)() == nil {
+					return errors.New("the dead one is still listed")
+				}
+				return nil
+			})
+		},
+		w.goesOn)
 }
 
 // start starts a provider, which leaves in the end.
@@ -143,6 +170,8 @@ func (s *stage) listed(host string) func() error {
 type kind interface {
 	// provide starts a provider on a host of loopback. leave ends it in good order.
 	provide(s *stage, who, host string) (leave func())
+	// victim starts one that can be killed.
+	victim(s *stage, who, host string) *program
 	// watches says how many watch an instance of it that a consumer of dubbo-go's has taken in.
 	watches() int
 	// consume starts a consumer that calls all the time; addresses are for a stage without a ZooKeeper.
@@ -182,6 +211,10 @@ func (k ferryKind) provide(s *stage, who, host string) (leave func()) {
 	return func() { closeServer(s.t, server) }
 }
 
+func (k ferryKind) victim(s *stage, who, host string) *program {
+	return process(s.t, "registry="+k.registry(s)+"&session=10000", "who="+who, "host="+host, "bind.ip="+host, "port="+s.port)
+}
+
 func (ferryKind) watches() int { return 2 } // its owner does, too
 
 func (k ferryKind) consume(s *stage, addresses ...string) watcher {
@@ -189,8 +222,12 @@ func (k ferryKind) consume(s *stage, addresses ...string) watcher {
 	if s.zk == nil {
 		registry = "static://" + strings.Join(addresses, ",")
 	}
+	options := []ferry.Option{ferry.Check(false)}
+	if s.repeats {
+		options = slices.Concat(options, []ferry.Option{ferry.Retries(2)}, ferry.Method("who", ferry.Param("idempotent", "true")))
+	}
 	c := client(s.t, registry)
-	g, err := fleet.ReferGopher(c, ferry.Check(false))
+	g, err := fleet.ReferGopher(c, options...)
 	require.NoError(s.t, err)
 	return &ferryWatcher{c: c, g: g}
 }
@@ -262,13 +299,20 @@ func (gopherKind) start(s *stage, role string, words ...string) *program {
 }
 
 func (k gopherKind) provide(s *stage, who, host string) (leave func()) {
-	return k.start(s, "provider", "application=the-app", "who="+who, "host="+host, "port="+s.port).stop
+	return k.victim(s, who, host).stop
+}
+
+func (k gopherKind) victim(s *stage, who, host string) *program {
+	return k.start(s, "provider", "application=the-app", "who="+who, "host="+host, "port="+s.port)
 }
 
 func (gopherKind) watches() int { return 1 }
 
 func (k gopherKind) consume(s *stage, addresses ...string) watcher {
 	words := []string{"application=go-consumer"}
+	if s.repeats {
+		words = append(words, "retries=2")
+	}
 	if s.zk == nil {
 		words = append(words, "url=dubbo://"+strings.Join(addresses, ";dubbo://"))
 	}
