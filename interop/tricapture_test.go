@@ -122,8 +122,9 @@ func (m *triMessages) save() error {
 	b.WriteString("[\n")
 	seen, count := map[triMessage]bool{}, map[string]int{}
 	for _, one := range list {
-		const most = 12 // of a stream
-		if seen[one] || strings.Contains(one.Path, ".StreamApi/") && count[one.Kind+one.Path] == most {
+		const most = 12                                        // of a stream
+		ofProtobuf := strings.Contains(one.Path, ".idl.Shop/") // whose own encoding says nothing about Dubbo
+		if seen[one] || ofProtobuf || strings.Contains(one.Path, ".StreamApi/") && count[one.Kind+one.Path] == most {
 			continue
 		}
 		seen[one] = true
@@ -184,7 +185,10 @@ func (m *triMessages) ofStreams(t *testing.T) {
 	require.NoError(t, fleet.PublishStreams(s))
 	t.Cleanup(func() { closeServer(t, s) })
 	consumer := m.peer.start(t, "StreamConsumer", "url=tri://"+m.proxy(t, s.URLs()[0].Address(), "request"), "application=consumer")
-	consumer.tell("streams")
+	// Not those of large messages: the proxy loses Java's connection over them.
+	for _, cells := range []string{"streams/server", "streams/client", "objects", "middle", "1000", "protobuf/attachments", "protobuf/failure", "protobuf/server", "protobuf/bidirectional"} {
+		consumer.tell("streams " + cells)
+	}
 	consumer.stop()
 	closeServer(t, s)
 

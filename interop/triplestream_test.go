@@ -107,13 +107,14 @@ var streamLimitations = map[string]string{
 // failsItsStream runs a cell between Java's own provider and consumer.
 func (p javaPeer) failsItsStream(t *testing.T, name string) bool {
 	t.Helper()
-	key := "streams " + p.line
+	word, _, _ := strings.Cut(name, " ")
+	key := p.cell(p.line) + " streams " + word
 	answer, ok := controls.Load(key)
 	if !ok {
 		port := freePort(t)
 		provider := p.start(t, "StreamProvider", "port="+port, "application=java-provider")
 		consumer := p.start(t, "StreamConsumer", "url=tri://127.0.0.1:"+port, "application=java-consumer")
-		answer = consumer.tell("streams")
+		answer = consumer.tell("streams " + word)
 		consumer.stop()
 		provider.stop()
 		controls.Store(key, answer)

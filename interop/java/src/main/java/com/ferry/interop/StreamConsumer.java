@@ -7,7 +7,7 @@ import java.nio.charset.StandardCharsets;
 import org.apache.dubbo.common.stream.StreamObserver;
 import org.apache.dubbo.config.ReferenceConfig;
 
-/** Calls StreamApi, ProtoApi and Shop at url=tri://host:port; the command streams has it make its cells. For Dubbo 3 alone. */
+/** Calls StreamApi, ProtoApi and Shop at url=tri://host:port; the command streams [WORD] has it make its cells, or those with that word. For Dubbo 3 alone. */
 public final class StreamConsumer {
     private static final int MANY = 1000;
 
@@ -37,7 +37,9 @@ public final class StreamConsumer {
         Setup.say("READY");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            if (line.trim().equals("streams")) {
+            String[] words = line.trim().split(" ");
+            if (words[0].equals("streams")) {
+                Consumer.only = words.length > 1 ? words[1] : "";
                 c.cells();
             }
             Setup.say("DONE");
