@@ -35,14 +35,11 @@ func consume(words map[string]string) error {
 	if words["generic"] != "" {
 		of = append(of, client.WithGeneric())
 	}
-	if words["async"] != "" {
-		of = append(of, client.WithAsync())
-	}
-	conn, err := dial(c, words, of)
+	of = append(of, client.WithFilter(courierName))
+	x, err := refer(c, words, of)
 	if err != nil {
 		return err
 	}
-	x := &caller{conn: conn, seen: map[string]int{}}
 	say("READY")
 	for in := commands(); in.Scan(); {
 		switch w := strings.Fields(in.Text()); w[0] {
@@ -51,18 +48,23 @@ func consume(words map[string]string) error {
 		case "anything":
 			x.anything()
 		case "calls":
-			x.calls()
+			x.calls(words["protocol"] == "tri")
 		case "limits":
 			x.limits()
 		case "proto":
 			if err := proto(c); err != nil {
 				return err
 			}
+		case "callcells":
+			cell("reach", x.reach())
+			x.callCells()
+		case "genericcells":
+			x.genericCells()
+		case "types":
+			cell("reach", x.reach())
+			x.types()
 		case "generic":
 			x.generic()
-		case "note":
-			var text string
-			cell("calls/one way", x.call(context.Background(), "note", &text, w[1]))
 		case "who":
 			who, err := x.who()
 			cell("who", err)
@@ -97,15 +99,21 @@ func retries(words map[string]string) int {
 	return n
 }
 
-// dial refers to Gopher by the protocol that the words name.
-func dial(c *client.Client, words map[string]string, of []client.ReferenceOption) (*client.Connection, error) {
-	if words["protocol"] == "tri" {
-		return c.DialWithInfo(service, tripleMethods(), append(of, client.WithProtocolTriple(), client.WithParam(constant.MaxCallRecvMsgSize, strconv.Itoa(most)))...)
+// refer refers to Gopher, or to the service that the words name, by the protocol that they name.
+func refer(c *client.Client, words map[string]string, of []client.ReferenceOption) (*caller, error) {
+	x := &caller{client: c, of: of, seen: map[string]int{}}
+	var err error
+	switch {
+	case words["protocol"] == "tri":
+		x.conn, err = c.DialWithInfo(service, tripleMethods(), append(of, client.WithProtocolTriple(), client.WithParam(constant.MaxCallRecvMsgSize, strconv.Itoa(most)))...)
+	case words["balance"] != "": // it holds against the one that dubbo-go's providers publish only if the reference has methods
+		x.conn, err = c.DialWithInfo(service, tripleMethods(), of...)
+	case words["service"] != "":
+		return x.dial(words["service"])
+	default:
+		return x.dial(service)
 	}
-	if words["balance"] != "" { // it holds against the one that dubbo-go's providers publish only if the reference has methods
-		return c.DialWithInfo(service, tripleMethods(), of...)
-	}
-	return c.Dial(service, of...)
+	return x, err
 }
 
 // newClient makes a client that has its rules from the registry's ZooKeeper if the words say so.
@@ -134,6 +142,8 @@ func format(words map[string]string) string {
 }
 
 type caller struct {
+	client     *client.Client
+	of         []client.ReferenceOption
 	conn       *client.Connection
 	stop, done chan struct{}
 	callers    sync.WaitGroup
@@ -142,6 +152,13 @@ type caller struct {
 	seen         map[string]int
 	made, failed int
 	last         string
+}
+
+// dial makes a caller of a service with the options of this one and others.
+func (x *caller) dial(service string, of ...client.ReferenceOption) (*caller, error) {
+	of = slices.Concat(x.of, of)
+	conn, err := x.client.Dial(service, of...)
+	return &caller{client: x.client, of: of, conn: conn, seen: map[string]int{}}, err
 }
 
 func (x *caller) call(ctx context.Context, method string, reply any, args ...any) error {

@@ -1,21 +1,25 @@
 // Command dubbogo is the dubbo-go side of the interoperability matrix: a provider and a consumer of com.ferry.interop.Gopher
 // that behave like the Java programs of interop/java.
 //
-//	dubbogo provider port=n [registry=host:port] application=name [who=name] [by=application] [tag=name]
-//	dubbogo consumer (registry=host:port | url=address;address) [by=application] [rules=true] [tag=name] [balance=name] [generic=true] [async=true]
+//	dubbogo provider port=n [registry=host:port] application=name [who=name] [by=application] [tag=name] [calls=true]
+//	dubbogo consumer (registry=host:port | url=address;address) [by=application] [rules=true] [tag=name] [balance=name] [generic=true]
+//	    [service=name]
 //
-// The consumer reads commands: gopher, anything, calls, generic, note TEXT, who, spread, picks N, loop [CALLERS], await NAME, more N, stop
+// The consumer reads commands: gopher, anything, calls, generic, limits, proto, types, callcells, genericcells, who, spread,
+// picks N, loop [CALLERS], await NAME, more N, stop
 package main
 
 import (
 	"bufio"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	hessian "github.com/apache/dubbo-go-hessian2"
+	"dubbo.apache.org/dubbo-go/v3/common/extension"
+	"dubbo.apache.org/dubbo-go/v3/config"
 
 	// dubbo-go finds its implementations in tables that these packages fill when they are imported.
 	_ "dubbo.apache.org/dubbo-go/v3/cluster/cluster/failover"
@@ -76,11 +80,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	hessian.RegisterPOJO(&Citizen{})
+	registerClasses()
+	extension.SetFilter(courierName, newCourier)
 	words := map[string]string{}
 	for _, a := range os.Args[2:] {
 		k, v, _ := strings.Cut(a, "=")
 		words[k] = v
+	}
+	if err := limit(words["limit"]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	run := consume
 	if os.Args[1] == "provider" {
@@ -101,3 +110,17 @@ func say(format string, args ...any) {
 func leave() error { return syscall.Kill(os.Getpid(), syscall.SIGTERM) }
 
 func commands() *bufio.Scanner { return bufio.NewScanner(os.Stdin) }
+
+// limit sets the longest message that dubbo-go takes and sends, in bytes; without a word it is 100 KiB.
+func limit(bytes string) error {
+	if bytes == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(bytes)
+	if err != nil {
+		return err
+	}
+	config.GetRootConfig().Protocols = map[string]*config.ProtocolConfig{"dubbo": {Name: "dubbo",
+		Params: map[string]any{"getty-session-param": map[string]any{"max-msg-len": n}}}}
+	return nil
+}

@@ -177,6 +177,11 @@ func provide(words map[string]string) error {
 			return err
 		}
 	}
+	if words["calls"] != "" {
+		if err := serveCalls(s); err != nil {
+			return err
+		}
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve() }()
 	for {
