@@ -36,22 +36,23 @@ func TestDubboGoTypes(t *testing.T) {
 	x := &gophers{t: t, program: program, address: server.Addr(), registry: "zookeeper://" + server.Addr()}
 	port := freePort(t)
 	provider := x.start("provider", "application=go-app", "port="+port, "calls=true", "limit=8388608")
-	controls.Store(gopherTypes.line, x.javaAnswers())
+	controls.Store(gopherTypes.line, x.javaAnswers("127.0.0.1:"+port))
 	x.typesOf()
 	x.javaCalls("dubbo://127.0.0.1:" + port)
 	provider.stop()
 
 	s := serve(t, x.registry, "ferry")
-	cells(t, gopherTypes, toFerry, x.javaAnswers())
+	cells(t, gopherTypes, toFerry, x.javaAnswers(s.URLs()[0].Address()))
 	closeServer(t, s)
 }
 
-// javaAnswers are what dubbo-go's consumers find, with the provider that is there. They may send more than it takes.
-func (x *gophers) javaAnswers() []string {
+// javaAnswers are what dubbo-go's consumers find, with the provider that is there, at an address. They may send more than it
+// takes.
+func (x *gophers) javaAnswers(address string) []string {
 	var all []string
 	for _, c := range []struct{ service, command, generic string }{{fleet.TypesService.Name, "types", ""}, {fleet.CallsService.Name, "callcells", ""},
 		{fleet.CallsService.Name, "genericcells", "true"}} {
-		p := x.start("consumer", "application=go-"+c.command, "service="+c.service, "generic="+c.generic, "limit=16777216")
+		p := x.start("consumer", "application=go-"+c.command, "service="+c.service, "generic="+c.generic, "direct="+address, "limit=16777216")
 		all = slices.Concat(all, p.tell(c.command))
 		p.stop()
 	}

@@ -15,8 +15,8 @@ import (
 
 const mib = 1 << 20
 
-// callCells are the calls of interop/java's CallCells, where dubbo-go has them.
-func (x *caller) callCells() {
+// callCells are the calls of interop/java's CallCells, where dubbo-go has them. The provider is at the address, too.
+func (x *caller) callCells(address string) {
 	ctx := context.Background()
 	cell("calls/one way", x.oneWay())
 	cell("calls/attachments both ways", x.attachments("blau 中"))
@@ -30,6 +30,7 @@ func (x *caller) callCells() {
 	err := x.within(&text, "sleep", int32(10))
 	cell("calls/timeout of the consumer", errors.Join(want("slept 10", text, err), x.timeout("sleep", client.WithCallRequestTimeout(time.Second))))
 	cell("calls/timeout of the provider's URL", x.timeout("nap"))
+	cell("calls/unknown service", x.nowhere(address))
 	cell("calls/async by AsyncCallback", x.later(ctx))
 	cell("calls/reply past the limit", x.past("make", int32(9*mib)))
 	cell("calls/request past the limit", x.past("big", make([]byte, 9*mib)))
@@ -201,6 +202,21 @@ func (x *caller) timeout(method string, of ...client.CallOption) error {
 		return fmt.Errorf("no timeout after %v: %v", took, err)
 	}
 	return nil
+}
+
+// nowhere asks the provider for a service that it has not, which is said at once.
+func (x *caller) nowhere(address string) error {
+	other, err := x.dial("com.ferry.interop.Nowhere", client.WithURL("dubbo://"+address))
+	if err != nil {
+		return err
+	}
+	var text string
+	start := time.Now()
+	err = other.within(&text, "x")
+	if took := time.Since(start); err == nil || took > 3*time.Second || !strings.Contains(err.Error(), "Nowhere") {
+		return fmt.Errorf("wrong failure after %v: %v", took, err)
+	}
+	return x.nothing()
 }
 
 func (x *caller) later(ctx context.Context) error {

@@ -57,7 +57,7 @@ func consume(words map[string]string) error {
 			}
 		case "callcells":
 			cell("reach", x.reach())
-			x.callCells()
+			x.callCells(words["direct"])
 		case "genericcells":
 			x.genericCells()
 		case "types":

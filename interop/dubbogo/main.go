@@ -3,7 +3,7 @@
 //
 //	dubbogo provider port=n [registry=host:port] application=name [who=name] [by=application] [tag=name] [calls=true]
 //	dubbogo consumer (registry=host:port | url=address;address) [by=application] [rules=true] [tag=name] [balance=name] [generic=true]
-//	    [service=name]
+//	    [service=name] [direct=host:port]
 //
 // The consumer reads commands: gopher, anything, calls, generic, limits, proto, types, callcells, genericcells, who, spread,
 // picks N, loop [CALLERS], await NAME, more N, stop
