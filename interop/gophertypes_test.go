@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -27,11 +25,7 @@ func TestDubboGoTypes(t *testing.T) {
 	if !wanted(gopher.line) {
 		return
 	}
-	program := filepath.Join(t.TempDir(), "dubbogo")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "dubbogo"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := buildGopher(t)
 	server := zktest.Start(t, zktest.Options{})
 	x := &gophers{t: t, program: program, address: server.Addr(), registry: "zookeeper://" + server.Addr()}
 	port := freePort(t)

@@ -52,7 +52,10 @@ func reached(call func() error) error {
 
 // within is a call that does not take for ever, as some of dubbo-go's do: a message that it does not like ends its connection.
 func (x *caller) within(reply any, method string, args ...any) error {
-	const patience = 4 * time.Second
+	return x.waiting(4*time.Second, reply, method, args...)
+}
+
+func (x *caller) waiting(patience time.Duration, reply any, method string, args ...any) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -144,7 +147,7 @@ func (x *caller) family() error {
 
 func (x *caller) big(n int) error {
 	var got []byte
-	err := x.within(&got, "big", blob(n))
+	err := x.waiting(20*time.Second, &got, "big", blob(n)) // dubbo-go's reader begins anew with every piece that comes
 	if err == nil && meaning(got) != meaning(blob(n)) {
 		err = fmt.Errorf("got other bytes")
 	}
