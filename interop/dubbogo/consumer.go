@@ -22,6 +22,23 @@ func consume(words map[string]string) error {
 	if err != nil {
 		return err
 	}
+	x, err := refer(c, words, reference(words))
+	if err != nil {
+		return err
+	}
+	say("READY")
+	for in := commands(); in.Scan(); {
+		w := strings.Fields(in.Text())
+		if err := x.obey(words, w[0], append(w[1:], "")[0]); err != nil {
+			return err
+		}
+		say("DONE")
+	}
+	return nil
+}
+
+// reference is how the words have the service referred to.
+func reference(words map[string]string) []client.ReferenceOption {
 	of := []client.ReferenceOption{client.WithProtocolDubbo(), client.WithSerialization(format(words)), client.WithRetries(retries(words))}
 	if tag := words["tag"]; tag != "" {
 		of = append(of, client.WithParam(constant.Tagkey, tag))
@@ -35,60 +52,51 @@ func consume(words map[string]string) error {
 	if words["generic"] != "" {
 		of = append(of, client.WithGeneric())
 	}
-	of = append(of, client.WithFilter(courierName))
-	x, err := refer(c, words, of)
-	if err != nil {
-		return err
-	}
-	say("READY")
-	for in := commands(); in.Scan(); {
-		switch w := strings.Fields(in.Text()); w[0] {
-		case "gopher":
-			x.cells()
-		case "anything":
-			x.anything()
-		case "calls":
-			x.calls(words["protocol"] == "tri")
-		case "limits":
-			x.limits()
-		case "proto":
-			if err := proto(c); err != nil {
-				return err
-			}
-		case "callcells":
-			cell("reach", x.reach())
-			x.callCells(words["direct"])
-		case "genericcells":
-			x.genericCells()
-		case "types":
-			cell("reach", x.reach())
-			x.types()
-		case "generic":
-			x.generic()
-		case "who":
-			who, err := x.who()
-			cell("who", err)
-			if err == nil {
-				say("WHO %s", who)
-			}
-		case "spread":
-			say("SPREAD %s", spread(x.conn))
-		case "picks":
-			say("PICKS %s", x.picks(w[1]))
-		case "loop":
-			n := 1
-			if len(w) > 1 {
-				n, _ = strconv.Atoi(w[1])
-			}
-			x.loops(n)
-		case "await":
-			x.await(w[1])
-		case "more":
-			x.more(w[1])
-		case "stop":
-			x.ends()
+	return append(of, client.WithFilter(courierName))
+}
+
+// obey does what a command says; word is what stands behind it.
+func (x *caller) obey(words map[string]string, command, word string) error {
+	switch command {
+	case "gopher":
+		x.cells()
+	case "anything":
+		x.anything()
+	case "calls":
+		x.calls(words["protocol"] == "tri")
+	case "limits":
+		x.limits()
+	case "proto":
+		return proto(x.client)
+	case "callcells":
+		cell("reach", x.reach())
+		x.callCells(words["direct"])
+	case "genericcells":
+		x.genericCells()
+	case "types":
+		cell("reach", x.reach())
+		x.types()
+	case "generic":
+		x.generic()
+	case "who":
+		who, err := x.who()
+		cell("who", err)
+		if err == nil {
+			say("WHO %s", who)
 		}
-		say("DONE")
+	case "spread":
+		say("SPREAD %s", spread(x.conn))
+	case "picks":
+		say("PICKS %s", x.picks(word))
+	case "loop":
+		n, _ := strconv.Atoi(word)
+		x.loops(max(n, 1))
+	case "await":
+		x.await(word)
+	case "more":
+		x.more(word)
+	case "stop":
+		x.ends()
 	}
 	return nil
 }

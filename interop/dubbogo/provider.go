@@ -163,6 +163,24 @@ func provide(words map[string]string) error {
 	if err != nil {
 		return err
 	}
+	if err := register(s, words, who); err != nil {
+		return err
+	}
+	if err := serve(s, net.JoinHostPort(host, words["port"])); err != nil {
+		return err
+	}
+	say("READY")
+	for in := commands(); in.Scan(); {
+		continue // only the end of the input means anything
+	}
+	if err := leave(); err != nil {
+		return err
+	}
+	select {}
+}
+
+// register gives a server its services.
+func register(s *server.Server, words map[string]string, who string) error {
 	info, again := serviceInfo(words), serviceInfo(words)
 	if err := s.Register(&Gopher{who: who}, info, server.WithInterface(service), server.WithSerialization(format(words)),
 		server.WithTag(words["tag"])); err != nil {
@@ -182,13 +200,17 @@ func provide(words map[string]string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// serve lets a server run, and returns when it accepts connections.
+func serve(s *server.Server, address string) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve() }()
 	for {
-		c, err := net.DialTimeout("tcp", net.JoinHostPort(host, words["port"]), time.Second)
+		c, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
-			_ = c.Close()
-			break
+			return c.Close()
 		}
 		select {
 		case err := <-failed:
@@ -196,14 +218,6 @@ func provide(words map[string]string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	say("READY")
-	for in := commands(); in.Scan(); {
-		continue // only the end of the input means anything
-	}
-	if err := leave(); err != nil {
-		return err
-	}
-	select {}
 }
 
 // registries is the ZooKeeper that the words name: for addresses by interface alone, or, with by=application, for instances alone.
