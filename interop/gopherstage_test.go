@@ -375,5 +375,9 @@ func (w *gopherWatcher) end() error {
 	if !w.loops {
 		return nil
 	}
-	return looped(w.p.tell("stop"))
+	answer := w.p.tell("stop")
+	if slices.ContainsFunc(answer, func(line string) bool { return strings.HasPrefix(line, "PANICKED ") }) {
+		return fmt.Errorf("LOOP %q", answer)
+	}
+	return looped(answer)
 }

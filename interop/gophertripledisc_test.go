@@ -123,7 +123,7 @@ func (x *gophers) triKilled() {
 	require.NoError(t, one.cmd.Process.Kill())
 	<-one.ended
 	time.Sleep(15 * time.Second) // of calls: the session ends in these
-	report(t, name, gopher.name, toFerry, looped(consumer.tell("stop"), "ferry-a", "ferry-b"))
+	survived(t, name, consumer.tell("stop"), "ferry-a", "ferry-b")
 	consumer.stop()
 	two.stop()
 }

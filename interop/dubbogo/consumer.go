@@ -159,6 +159,7 @@ type caller struct {
 	mu           sync.Mutex // guards the following
 	seen         map[string]int
 	made, failed int
+	panicked     int
 	last         string
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -33,19 +35,34 @@ func (x *caller) loop() {
 			return
 		case <-time.After(time.Millisecond):
 		}
-		who, err := x.who()
+		who, err := x.recovered()
 		if err == nil && who == "" { // what dubbo-go's provider answers without having made the call, when it ends
 			err = errors.New("the answer is empty")
 		}
 		x.mu.Lock()
 		x.made++
-		if err != nil {
+		if errors.Is(err, errPanic) {
+			x.panicked++
+			fmt.Fprintln(os.Stderr, err)
+		} else if err != nil {
 			x.failed, x.last = x.failed+1, err.Error()
 		} else {
 			x.seen[who]++
 		}
 		x.mu.Unlock()
 	}
+}
+
+var errPanic = errors.New("dubbo-go panicked")
+
+// recovered calls who. dubbo-go was seen to panic in a call that failed whose provider it had just forgotten.
+func (x *caller) recovered() (who string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	return x.who()
 }
 
 // ends stops the callers and says what they saw.
@@ -61,6 +78,9 @@ func (x *caller) ends() {
 	defer x.mu.Unlock()
 	if never > 0 {
 		x.last = fmt.Sprintf("a call has not ended within %v", endless)
+	}
+	if x.panicked > 0 {
+		say("PANICKED %d", x.panicked)
 	}
 	say("LOOP %d %d %s %s", x.made, x.failed+never, strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(x.seen), " ", ","), ":", "="), x.last)
 }
