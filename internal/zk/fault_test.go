@@ -246,3 +246,37 @@ func TestSweepNamed(t *testing.T) {
 	require.Equal(t, []string{"other"}, left())
 	c.SweepNamed("/missing", "mine-")
 }
+
+// TestServerThatNeverAnswersItsFirstConnection, as one does that was reached while it started: a new client comes back soon, and not only
+// when a third of its long session is over.
+func TestServerThatNeverAnswersItsFirstConnection(t *testing.T) {
+	t.Parallel()
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts by its backlog
+	require.NoError(t, err)
+	defer deaf.Close()
+	z := embedded(t)
+	var dials atomic.Int32
+	began := time.Now()
+	c := open(t, Config{Addresses: []string{z.Addr()}, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) == 1 {
+			address = deaf.Addr().String()
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}})
+	_, _, err = c.Exists(within(t, 15*time.Second), "/", nil)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(began), firstPatience)
+	require.EqualValues(t, 2, dials.Load())
+}
+
+// TestPatienceGrows, so that a server that is slow is not asked again and again.
+func TestPatienceGrows(t *testing.T) {
+	c := &Client{cfg: Config{Addresses: []string{"a"}}.withDefaults()}
+	c.grant.Store(int64(60 * time.Second))
+	for n, want := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 20 * time.Second} {
+		c.silences = n
+		require.Equal(t, want, c.patience())
+	}
+	c.silences = 1 << 30
+	require.Equal(t, 20*time.Second, c.patience())
+}

@@ -95,11 +95,14 @@ func (c *Client) connect() (*link, error) {
 		address := c.cfg.Addresses[c.next%len(c.cfg.Addresses)]
 		c.next++
 		l, err := c.dial(address, false)
+		if errors.Is(err, context.DeadlineExceeded) {
+			c.silences++
+		}
 		if errors.Is(err, errRefused) && c.session != 0 && c.refusals >= refusedRounds {
 			l, err = c.dial(address, true) // a server that is full refuses this too, and our session lives
 		}
 		if err == nil {
-			c.refusals = 0
+			c.refusals, c.silences = 0, 0
 			return l, nil
 		}
 		if c.ctx.Err() != nil {
@@ -158,9 +161,13 @@ func (c *Client) dial(address string, fresh bool) (*link, error) {
 	return c.take(ctx, address, tcp, got, sent)
 }
 
+// firstPatience is the time for the first server of several silent ones. A server that was reached while it started never answers that
+// connection, and does answer the next one; one that is busy gets twice as long each time.
+const firstPatience = 5 * time.Second
+
 // patience is the time for one server: all of them together must leave the session time to live.
 func (c *Client) patience() time.Duration {
-	d := min(c.cfg.ConnectTimeout, c.SessionTimeout()/3)
+	d := min(c.cfg.ConnectTimeout, c.SessionTimeout()/3, firstPatience<<min(c.silences, 4))
 	if n := time.Duration(len(c.cfg.Addresses)); n > 1 {
 		d = min(d, max(c.SessionTimeout()/3/n, 100*time.Millisecond))
 	}

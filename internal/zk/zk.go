@@ -72,7 +72,7 @@ var (
 type Config struct {
 	Addresses      []string      // host:port each; the port is 2181 when left out
 	SessionTimeout time.Duration // asked for; the servers may grant another. 0 means 60 s
-	ConnectTimeout time.Duration // dial and handshake with one server; 0 means 30 s; never over a third of the session
+	ConnectTimeout time.Duration // dial and handshake with one server; 0 means 30 s; never over a third of the session, and less for the first silent ones
 	User, Password string        // digest authentication when User is set; nodes are then made for their creator alone
 	TLS            *tls.Config   // nil means plain connections
 	// Dial opens the connection; nil means TCP. ctx ends with the connect timeout.
@@ -131,6 +131,7 @@ type Client struct {
 	password []byte
 	zxid     int64 // newest transaction seen
 	next     int   // index of the address to try next
+	silences int   // servers in a row that answered no handshake
 	refusals int   // rounds in which every server hung up on our session
 }
 
