@@ -3,8 +3,7 @@ package interop
 import (
 	"context"
 	"errors"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/ferryrpc/ferry/interop/fleet"
 	"github.com/ferryrpc/ferry/interop/fleet/proto"
 	"github.com/ferryrpc/ferry/protocol"
+	"github.com/ferryrpc/ferry/protocol/triple"
 )
 
 // gopherTriple is dubbo-go over tri where controls are looked up.
@@ -29,11 +29,7 @@ func TestDubboGoTriple(t *testing.T) {
 	if !wanted(gopher.line) {
 		return
 	}
-	program := filepath.Join(t.TempDir(), "dubbogo")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "dubbogo"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := buildGopher(t)
 	server := zktest.Start(t, zktest.Options{})
 	x := &gophers{t: t, program: program, address: server.Addr(), registry: "zookeeper://" + server.Addr()}
 	port := freePort(t)
@@ -59,7 +55,11 @@ func (x *gophers) triAnswers(want string) []string {
 	c := x.start("consumer", "protocol=tri", "application=go-consumer")
 	defer c.stop()
 	require.NoError(x.t, eventually(who(c, want)))
-	return slices.Concat(c.tell("gopher"), c.tell("anything"), c.tell("calls"), c.tell("proto"))
+	// A second reference to a service in one process of dubbo-go finds no provider.
+	d := x.start("consumer", "protocol=tri", "application=go-json")
+	defer d.stop()
+	require.NoError(x.t, eventually(who(d, want)))
+	return slices.Concat(c.tell("gopher"), c.tell("anything"), c.tell("calls"), c.tell("proto"), d.tell("json"))
 }
 
 // triFromFerry has a provider of dubbo-go.
@@ -85,7 +85,7 @@ func (x *gophers) triCalls(c *ferry.Client, ref *ferry.Reference, g fleet.Gopher
 	protoRef, err := direct.Refer(proto.ProtoApiService)
 	require.NoError(x.t, err)
 	p := &streamCells{t: x.t, c: direct, proto: proto.NewProtoApi(protoRef), ref: protoRef}
-	return []streamCell{
+	return append([]streamCell{
 		{"calls/no arguments", func(ctx context.Context) error { return equal("go-tri")(g.Who(ctx)) }},
 		{"calls/96 KiB both ways", func(ctx context.Context) error { return sameBytes(ctx, g, 96<<10) }},
 		{"calls/7 MiB both ways", func(ctx context.Context) error { return sameBytes(ctx, g, 7*mib) }},
@@ -114,17 +114,34 @@ func (x *gophers) triCalls(c *ferry.Client, ref *ferry.Reference, g fleet.Gopher
 			s, err := ferry.Go(ctx, g.Who).Wait(ctx)
 			return want("go-tri", s, err)
 		}},
-		{"protobuf/unary", func(ctx context.Context) error {
-			reply, err := p.proto.Greet(ctx, wrapperspb.String("Mia"))
-			return want("hello Mia", reply.GetValue(), err)
-		}},
+	}, p.gopher()...)
+}
+
+// gopher are cells with a provider of dubbo-go.
+func (p *streamCells) gopher() []streamCell {
+	const code = triple.FailedPrecondition
+	failing := wrapperspb.String(fmt.Sprint("code:", int(code)))
+	return []streamCell{
+		{"protobuf/unary", func(ctx context.Context) error { return p.greet(ctx, "Mia", "hello Mia") }},
 		{"protobuf/attachments both ways", p.attachments}, {"protobuf/failure with code and text", p.status},
 		{"protobuf/server stream", func(ctx context.Context) error {
 			return came(values(p.proto.Count(ctx, wrapperspb.Int32(2))), "n0", "n1")
 		}},
+		{"protobuf/server stream, failure with code and text", func(ctx context.Context) error {
+			return brokenWith(p.proto.Count(ctx, wrapperspb.Int32(-int32(code))), "n0", code)
+		}},
+		{"protobuf/client stream", func(ctx context.Context) error {
+			reply, err := p.proto.Join(ctx, of(wrapperspb.String("a"), wrapperspb.String("中😀"), wrapperspb.String("b")))
+			return want("a,中😀,b", reply.GetValue(), err)
+		}},
+		{"protobuf/client stream, failure with code and text", func(ctx context.Context) error {
+			_, err := p.proto.Join(ctx, of(failing))
+			return coded(err, code, textOf(code))
+		}},
 		{"protobuf/bidirectional stream", func(ctx context.Context) error {
 			return came(values(p.proto.Talk(ctx, of(wrapperspb.String("a"), wrapperspb.String("b")))), "a", "b")
 		}},
+		{"protobuf/bidirectional stream, failure with code and text", p.talkFails},
 	}
 }
 

@@ -3,6 +3,8 @@ package interop
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +67,9 @@ func (x *gophers) triDiscovery() {
 	consumer := x.start("consumer", "protocol=tri", "application=go-consumer")
 	a := x.serve("ferry-a", ferry.Param("protocol", "tri"))
 	report(t, "tri discovery/consumer first", gopher.name, toFerry, eventually(who(consumer, "ferry-a")))
+	late := x.start("consumer", "protocol=tri", "application=go-late")
+	report(t, "tri discovery/provider first", gopher.name, toFerry, eventually(who(late, "ferry-a")))
+	late.stop()
 	consumer.tell("loop")
 	consumer.tell("await ferry-a")
 	b := x.serve("ferry-b", ferry.Param("protocol", "tri"))
@@ -86,7 +91,12 @@ func (x *gophers) triProviders() {
 	require.NoError(t, err)
 	a := x.provider("go-a", "protocol=tri")
 	l := loop(g)
-	require.NoError(t, eventually(func() error { l.forgive(); return l.reached("go-a")() }))
+	err = eventually(func() error { l.forgive(); return l.reached("go-a")() })
+	report(t, "tri discovery/consumer first", gopher.name, fromFerry, err)
+	late, err := fleet.ReferGopher(client(t, x.registry+"?registry-type=interface"))
+	require.NoError(t, err)
+	got, err := late.Who(t.Context())
+	report(t, "tri discovery/provider first", gopher.name, fromFerry, equal("go-a")(got, err))
 	b := x.provider("go-b", "protocol=tri")
 	require.NoError(t, eventually(l.reached("go-b")))
 	a.stop()
@@ -123,7 +133,39 @@ func (x *gophers) triKilled() {
 	require.NoError(t, one.cmd.Process.Kill())
 	<-one.ended
 	time.Sleep(15 * time.Second) // of calls: the session ends in these
-	survived(t, name, consumer.tell("stop"), "ferry-a", "ferry-b")
+	answer := consumer.tell("stop")
 	consumer.stop()
 	two.stop()
+	if slices.ContainsFunc(answer, func(line string) bool { return strings.HasPrefix(line, "PANICKED ") }) {
+		require.NoError(t, x.forgetsItself(), "the control")
+	}
+	survived(t, name, answer, "ferry-a", "ferry-b")
+}
+
+// forgotten says whether a consumer ended in a panic because its failover asked for the URL of a provider that it had already thrown away.
+func forgotten(consumer *program) error {
+	b, err := os.ReadFile(consumer.log)
+	if text := string(b); err == nil && !(strings.Contains(text, "common.(*URL).Key(0x0)") && strings.Contains(text, "failoverClusterInvoker).Invoke")) {
+		err = fmt.Errorf("the consumer ended by another cause: %s", tail(text))
+	}
+	return err
+}
+
+// forgetsItself is the control of that panic: a provider of dubbo-go ends, in good order, under a call that is about to fail.
+func (x *gophers) forgetsItself() error {
+	provider := x.provider("go-a", "protocol=tri")
+	consumer := x.start("consumer", "protocol=tri", "application=go-consumer")
+	if err := eventually(who(consumer, "go-a")); err != nil {
+		return err
+	}
+	consumer.tell("doomed")
+	consumer.tell("who") // behind it
+	provider.stop()
+	defer consumer.stop()
+	select {
+	case <-consumer.ended:
+		return forgotten(consumer)
+	case <-time.After(30 * time.Second):
+		return errors.New("dubbo-go's consumer lives on when a call to its own provider, which has left, fails")
+	}
 }

@@ -68,6 +68,10 @@ func (x *caller) obey(words map[string]string, command, word string) error {
 		x.limits()
 	case "proto":
 		return proto(x.client)
+	case "json":
+		return protoJSON(x.client)
+	case "doomed": // fails when its time is over
+		go x.call(context.Background(), "sleep", new(string), int32(20_000))
 	case "callcells":
 		cell("reach", x.reach())
 		x.callCells(words["direct"])

@@ -5,7 +5,7 @@
 //	dubbogo consumer (registry=host:port | url=address;address) [by=application] [rules=true] [tag=name] [balance=name] [generic=true]
 //	    [service=name] [direct=host:port]
 //
-// The consumer reads commands: gopher, anything, calls, generic, limits, proto, types, callcells, genericcells, who, spread,
+// The consumer reads commands: gopher, anything, calls, generic, limits, proto, json, doomed, types, callcells, genericcells, who, spread,
 // picks N, loop [CALLERS], await NAME, more N, stop
 package main
 

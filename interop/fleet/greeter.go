@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -56,6 +57,21 @@ func (greeter) Talk(_ context.Context, words iter.Seq2[*wrapperspb.StringValue, 
 			}
 		}
 	}
+}
+
+// Join answers with all the words, with commas between them.
+func (greeter) Join(_ context.Context, words iter.Seq2[*wrapperspb.StringValue, error]) (*wrapperspb.StringValue, error) {
+	var all []string
+	for word, err := range words {
+		if err == nil {
+			err = coded(word.Value)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, word.Value)
+	}
+	return wrapperspb.String(strings.Join(all, ",")), nil
 }
 
 // coded is the failure that a word of the form code:n asks for.

@@ -27,10 +27,11 @@ var File_proto_proto protoreflect.FileDescriptor
 
 const file_proto_proto_rawDesc = "" +
 	"\n" +
-	"\vproto.proto\x12\x11com.ferry.interop\x1a\x1egoogle/protobuf/wrappers.proto2\xdd\x01\n" +
+	"\vproto.proto\x12\x11com.ferry.interop\x1a\x1egoogle/protobuf/wrappers.proto2\xa3\x02\n" +
 	"\bProtoApi\x12C\n" +
 	"\x05greet\x12\x1c.google.protobuf.StringValue\x1a\x1c.google.protobuf.StringValue\x12D\n" +
-	"\x05count\x12\x1b.google.protobuf.Int32Value\x1a\x1c.google.protobuf.StringValue0\x01\x12F\n" +
+	"\x05count\x12\x1b.google.protobuf.Int32Value\x1a\x1c.google.protobuf.StringValue0\x01\x12D\n" +
+	"\x04join\x12\x1c.google.protobuf.StringValue\x1a\x1c.google.protobuf.StringValue(\x01\x12F\n" +
 	"\x04talk\x12\x1c.google.protobuf.StringValue\x1a\x1c.google.protobuf.StringValue(\x010\x01B/Z-github.com/ferryrpc/ferry/interop/fleet/protob\x06proto3"
 
 var file_proto_proto_goTypes = []any{
@@ -40,12 +41,14 @@ var file_proto_proto_goTypes = []any{
 var file_proto_proto_depIdxs = []int32{
 	0, // 0: com.ferry.interop.ProtoApi.greet:input_type -> google.protobuf.StringValue
 	1, // 1: com.ferry.interop.ProtoApi.count:input_type -> google.protobuf.Int32Value
-	0, // 2: com.ferry.interop.ProtoApi.talk:input_type -> google.protobuf.StringValue
-	0, // 3: com.ferry.interop.ProtoApi.greet:output_type -> google.protobuf.StringValue
-	0, // 4: com.ferry.interop.ProtoApi.count:output_type -> google.protobuf.StringValue
-	0, // 5: com.ferry.interop.ProtoApi.talk:output_type -> google.protobuf.StringValue
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
+	0, // 2: com.ferry.interop.ProtoApi.join:input_type -> google.protobuf.StringValue
+	0, // 3: com.ferry.interop.ProtoApi.talk:input_type -> google.protobuf.StringValue
+	0, // 4: com.ferry.interop.ProtoApi.greet:output_type -> google.protobuf.StringValue
+	0, // 5: com.ferry.interop.ProtoApi.count:output_type -> google.protobuf.StringValue
+	0, // 6: com.ferry.interop.ProtoApi.join:output_type -> google.protobuf.StringValue
+	0, // 7: com.ferry.interop.ProtoApi.talk:output_type -> google.protobuf.StringValue
+	4, // [4:8] is the sub-list for method output_type
+	0, // [0:4] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

@@ -19,6 +19,7 @@ import (
 type ProtoApi interface {
 	Greet(ctx context.Context, in *wrapperspb.StringValue) (*wrapperspb.StringValue, error)
 	Count(ctx context.Context, in *wrapperspb.Int32Value) iter.Seq2[*wrapperspb.StringValue, error]
+	Join(ctx context.Context, in iter.Seq2[*wrapperspb.StringValue, error]) (*wrapperspb.StringValue, error)
 	Talk(ctx context.Context, in iter.Seq2[*wrapperspb.StringValue, error]) iter.Seq2[*wrapperspb.StringValue, error]
 }
 
@@ -98,15 +99,25 @@ func (c *protoApiClient) Count(ctx context.Context, a0 *wrapperspb.Int32Value) i
 	}, func(r *protoApiCountReply) *wrapperspb.StringValue { return r.R0 })
 }
 
+func (c *protoApiClient) Join(ctx context.Context, a0 iter.Seq2[*wrapperspb.StringValue, error]) (*wrapperspb.StringValue, error) {
+	k := takeProtoApiJoinCall()
+	var reply *wrapperspb.StringValue
+	err := protocol.CallClientStream(ctx, c.in, &k.Invocation, a0, func(v *wrapperspb.StringValue) protocol.Row { return &protoApiJoinArgs{A0: v} })
+	if err == nil {
+		reply = k.reply.R0
+	}
+	return reply, err
+}
+
 func (c *protoApiClient) Talk(ctx context.Context, a0 iter.Seq2[*wrapperspb.StringValue, error]) iter.Seq2[*wrapperspb.StringValue, error] {
 	return protocol.CallBidiStream(ctx, c.in, newProtoApiTalkCall, a0, func(v *wrapperspb.StringValue) protocol.Row { return &protoApiTalkArgs{A0: v} }, func(r *protoApiTalkReply) *wrapperspb.StringValue { return r.R0 })
 }
 
 // protoApiMethods are the methods of ProtoApiService by index, filled while the package is initialised.
-var protoApiMethods [3]protocol.Method
+var protoApiMethods [4]protocol.Method
 
 func newProtoApiMethods() []*protocol.Method {
-	protoApiMethods = [3]protocol.Method{
+	protoApiMethods = [4]protocol.Method{
 		{
 			Service: "com.ferry.interop.ProtoApi", Name: "greet", Descriptor: "Lcom/google/protobuf/StringValue;", Return: "Lcom/google/protobuf/StringValue;", Index: 0,
 			RPC: "greet",
@@ -119,7 +130,13 @@ func newProtoApiMethods() []*protocol.Method {
 			New:  newProtoApiCountCall, Free: freeProtoApiCountCall, Clone: cloneProtoApiCountCall, Serve: serveProtoApiCountCall,
 		},
 		{
-			Service: "com.ferry.interop.ProtoApi", Name: "talk", Descriptor: "Lcom/google/protobuf/StringValue;", Return: "Lcom/google/protobuf/StringValue;", Index: 2,
+			Service: "com.ferry.interop.ProtoApi", Name: "join", Descriptor: "Lcom/google/protobuf/StringValue;", Return: "Lcom/google/protobuf/StringValue;", Index: 2,
+			Kind: protocol.ClientStream,
+			RPC:  "join",
+			New:  newProtoApiJoinCall, Free: freeProtoApiJoinCall, Clone: cloneProtoApiJoinCall, Serve: serveProtoApiJoinCall,
+		},
+		{
+			Service: "com.ferry.interop.ProtoApi", Name: "talk", Descriptor: "Lcom/google/protobuf/StringValue;", Return: "Lcom/google/protobuf/StringValue;", Index: 3,
 			Kind: protocol.BidiStream,
 			RPC:  "talk",
 			New:  newProtoApiTalkCall, Free: freeProtoApiTalkCall, Clone: cloneProtoApiTalkCall, Serve: serveProtoApiTalkCall,
@@ -305,6 +322,92 @@ func (a *protoApiCountReply) At(int) any {
 	return a.R0
 }
 
+// protoApiJoinCall is one call of Join with all that belongs to it.
+type protoApiJoinCall struct {
+	protocol.Invocation
+	args  protoApiJoinArgs
+	reply protoApiJoinReply
+}
+
+var protoApiJoinCalls sync.Pool
+
+func takeProtoApiJoinCall() *protoApiJoinCall {
+	k, ok := protoApiJoinCalls.Get().(*protoApiJoinCall)
+	if !ok {
+		k = new(protoApiJoinCall)
+	}
+	k.args.call = k
+	k.Method, k.Args, k.Reply = &protoApiMethods[2], &k.args, &k.reply
+	return k
+}
+
+func (k *protoApiJoinCall) free() {
+	*k = protoApiJoinCall{}
+	protoApiJoinCalls.Put(k)
+}
+
+func newProtoApiJoinCall() *protocol.Invocation { return &takeProtoApiJoinCall().Invocation }
+
+func freeProtoApiJoinCall(c *protocol.Invocation) {
+	if a, ok := c.Args.(*protoApiJoinArgs); ok && a.call != nil && c == &a.call.Invocation {
+		a.call.free()
+	}
+}
+
+func cloneProtoApiJoinCall(row protocol.Row) protocol.Row {
+	a, ok := row.(*protoApiJoinArgs)
+	if !ok {
+		return row
+	}
+	b := &protoApiJoinArgs{}
+	b.A0 = proto.CloneOf(a.A0)
+	return b
+}
+
+func serveProtoApiJoinCall(ctx context.Context, impl any, c *protocol.Invocation) error {
+	x, ok := impl.(ProtoApi)
+	if !ok {
+		return errProtoApiCall
+	}
+	r, ok := c.Reply.(*protoApiJoinReply)
+	if !ok {
+		return errProtoApiCall
+	}
+	reply, err := x.Join(ctx, protocol.Incoming(c.Stream, func(r *protoApiJoinArgs) *wrapperspb.StringValue { return r.A0 }))
+	if err != nil {
+		return err
+	}
+	r.R0 = reply
+	return nil
+}
+
+type protoApiJoinArgs struct {
+	A0   *wrapperspb.StringValue
+	call *protoApiJoinCall
+}
+
+func (a *protoApiJoinArgs) Len() int { return 1 }
+
+func (a *protoApiJoinArgs) At(int) any {
+	if a.A0 == nil {
+		a.A0 = new(wrapperspb.StringValue)
+	}
+	return a.A0
+}
+
+type protoApiJoinReply struct {
+	R0 *wrapperspb.StringValue
+}
+
+func (a *protoApiJoinReply) Len() int { return 1 }
+
+func (a *protoApiJoinReply) At(int) any {
+	if a.R0 == nil {
+		a.R0 = new(wrapperspb.StringValue)
+	}
+	return a.R0
+}
+
 // protoApiTalkCall is one call of Talk with all that belongs to it.
 type protoApiTalkCall struct {
 	protocol.Invocation
@@ -320,7 +423,7 @@ func takeProtoApiTalkCall() *protoApiTalkCall {
 		k = new(protoApiTalkCall)
 	}
 	k.args.call = k
-	k.Method, k.Args, k.Reply = &protoApiMethods[2], &k.args, &k.reply
+	k.Method, k.Args, k.Reply = &protoApiMethods[3], &k.args, &k.reply
 	return k
 }
 
