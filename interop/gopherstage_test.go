@@ -99,14 +99,7 @@ func (s *stage) dies(providers, consumers kind) error {
 			return err
 		},
 		w.goesOn,
-		func() error {
-			return eventually(func() error {
-				if s.listed(one)() == nil {
-					return errors.New("the dead one is still listed")
-				}
-				return nil
-			})
-		},
+		func() error { return eventually(gone(s.listed(one))) },
 		w.goesOn)
 }
 

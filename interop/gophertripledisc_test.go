@@ -132,7 +132,7 @@ func (x *gophers) triKilled() {
 	consumer.tell("await ferry-b")
 	require.NoError(t, one.cmd.Process.Kill())
 	<-one.ended
-	time.Sleep(15 * time.Second) // of calls: the session ends in these
+	require.NoError(t, eventually(gone(func() error { return x.listed("providers", "ferry-a") })))
 	answer := consumer.tell("stop")
 	consumer.stop()
 	two.stop()

@@ -60,7 +60,7 @@ func (x *fleetOf) govern() {
 	// A Java consumer writes the rules; what it calls does not matter here.
 	writer := x.peer.start(x.t, "Consumer", "registry="+x.registry, "application=java-consumer", "whole=true")
 	var third *program
-	x.steer(writer, steered{fromFerry, func() string { return spread(calls, "") }, func() string { return spread(calls, "gray") },
+	x.steer(writer, steered{fromFerry, func() string { return spreadOf(calls, "") }, func() string { return spreadOf(calls, "gray") },
 		"127.0.0.1:" + first, "127.0.0.1:" + second, "127.0.0.1:" + second, "java-app", func() {
 			third = x.peer.start(x.t, "Provider", "port="+freePort(x.t), "registry="+x.registry, "application=java-app", "who=java-c", "tag=gray")
 		}, false}, "java-a", "java-b", "java-c")
@@ -93,26 +93,6 @@ func (x *fleetOf) govern() {
 	writer.stop()
 	closeServer(x.t, one)
 	closeServer(x.t, two)
-}
-
-// spread makes fifty calls.
-func spread(calls fleet.Calls, tag string) string {
-	ctx := context.Background()
-	if tag != "" {
-		ctx = ferry.WithAttachment(ctx, "dubbo.tag", tag)
-	}
-	var seen []string
-	for range 50 {
-		who, err := calls.Who(ctx)
-		if err != nil {
-			return "failed: " + err.Error()
-		}
-		if !slices.Contains(seen, who) {
-			seen = append(seen, who)
-		}
-	}
-	slices.Sort(seen)
-	return strings.Join(seen, ",")
 }
 
 // steer puts each kind of rule into force and takes it away again.

@@ -31,6 +31,16 @@ func looped(answer []string, providers ...string) error {
 	return fmt.Errorf("no account of the loop: %q", answer)
 }
 
+// gone says whether a check that something is listed fails.
+func gone(listed func() error) func() error {
+	return func() error {
+		if listed() == nil {
+			return errors.New("the dead one is still listed")
+		}
+		return nil
+	}
+}
+
 // restarted reports a cell in which a Java consumer's loop saw Ferry providers come and go. A call that the consumer itself did not send is
 // none of Ferry's, and is said.
 func (x *fleetOf) restarted(name string, answer []string, providers ...string) {

@@ -201,7 +201,7 @@ func spreadOf(calls interface {
 // moreOfJava has a Ferry consumer follow the rules of steer's that Java does not write, and a Java consumer those that it is
 // known to ignore, which it returns. Both call Java's providers.
 func (x *fleetOf) moreOfJava(calls fleet.Calls, java *program, first, second string) map[string]error {
-	s := steered{direction: fromFerry, spread: func() string { return spread(calls, "") }, tagged: func() string { return spread(calls, "gray") },
+	s := steered{direction: fromFerry, spread: func() string { return spreadOf(calls, "") }, tagged: func() string { return spreadOf(calls, "gray") },
 		first: "127.0.0.1:" + first, second: "127.0.0.1:" + second, app: "java-app"}
 	const both = "java-a,java-b"
 	for _, r := range moreRules(s, "ferry-consumer", "java-a", "java-b") {

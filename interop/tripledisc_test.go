@@ -56,12 +56,7 @@ func (x *fleetOf) killedFerry() {
 	a, b := start("ferry-a"), start("ferry-b")
 	// ZooKeeper ends the session of the dead one later, and calls go on until then.
 	err := x.survives(a, func() error {
-		return eventually(func() error {
-			if x.listed("providers", "ferry-a") == nil {
-				return errors.New("ferry-a is still listed")
-			}
-			return nil
-		})
+		return eventually(gone(func() error { return x.listed("providers", "ferry-a") }))
 	}, "ferry-a", "ferry-b")
 	b.stop()
 	const name = "provider killed, failover, no call fails"

@@ -126,7 +126,7 @@ func (x *caller) types() {
 		}
 		cell("types/"+method, err)
 	}
-	sent, got := decimal("1E+30"), new(gxbig.Decimal)
+	sent, got := mustDecimal("1E+30"), new(gxbig.Decimal)
 	err := x.within(got, "decimal", "exponent", sent)
 	cell("types/decimal, exponent", want("1E+30", got.Value, err))
 }

@@ -157,11 +157,11 @@ func (s *set) lists() {
 	s.add("listOfLongs", "small", []any{int64(1), int64(-8), int64(300), int64(1) << 40})
 	s.add("listOfPeople", "two and null", []any{mia(), nil, tom()})
 	s.add("listOfAnything", "mixed", []any{"a", int32(1), int64(2), 2.5, true, nil, mia(), Red, time.UnixMilli(1700000000123)})
-	s.add("listOfAnything", "each type", []any{false, "中😀", []byte{1, 2}, decimal("1.50"), integer("7"), uuid(), &java8_time.LocalDate{Year: 2024, Month: 2, Day: 29},
+	s.add("listOfAnything", "each type", []any{false, "中😀", []byte{1, 2}, mustDecimal("1.50"), mustInteger("7"), uuid(), &java8_time.LocalDate{Year: 2024, Month: 2, Day: 29},
 		&java8_time.LocalTime{Hour: 23, Minute: 59, Second: 58, Nano: 7}, moment(), []any{"x", []any{}}, map[any]any{"k": int64(1)}, boss()})
 	s.add("nested", "three", []any{[]any{"a"}, []any{}, nil})
 	s.add("listOfDates", "two", []any{time.UnixMilli(0), time.UnixMilli(1700000000123)})
-	s.add("listOfDecimals", "two", []any{decimal("1.50"), decimal("-0.001")})
+	s.add("listOfDecimals", "two", []any{mustDecimal("1.50"), mustDecimal("-0.001")})
 	s.add("listOfColors", "repeated", []any{Red, Blue, Red})
 	s.typed("collection", "two", "java.util.Collection", []any{int32(1), int32(2)})
 	s.typed("set", "empty", "java.util.Set", []any{})
@@ -224,10 +224,10 @@ func everything() *Everything {
 		Map: map[string]int32{"k": 1}, ByColor: map[any]any{Blue: int64(9)}, Person: mia(), Color: ptr(Red), Date: ptr(time.UnixMilli(1700000000123)),
 		LocalDate: &java8_time.LocalDate{Year: 2026, Month: 1, Day: 2}, LocalTime: &java8_time.LocalTime{Hour: 23, Minute: 59, Second: 58, Nano: 7},
 		LocalDateTime: moment(), Instant: &java8_time.Instant{Seconds: 1700000000, Nanos: 123456789}, Duration: &java8_time.Duration{Seconds: 90, Nanos: 5},
-		Decimal: decimal("12.30"), Big: integer("-123456789012345678901234567890"), UUID: uuid(), Any: tom()}
+		Decimal: mustDecimal("12.30"), Big: mustInteger("-123456789012345678901234567890"), UUID: uuid(), Any: tom()}
 }
 
-func decimal(text string) *gxbig.Decimal {
+func mustDecimal(text string) *gxbig.Decimal {
 	d, err := gxbig.NewDecFromString(text)
 	if err != nil {
 		panic(err) // a literal of this file
@@ -235,7 +235,7 @@ func decimal(text string) *gxbig.Decimal {
 	return d
 }
 
-func integer(text string) *gxbig.Integer {
+func mustInteger(text string) *gxbig.Integer {
 	n := new(gxbig.Integer)
 	if err := n.FromString(text); err != nil {
 		panic(err) // a literal of this file
@@ -261,10 +261,10 @@ func (s *set) times() {
 	s.typed("instant", "nano", "java.time.Instant", &java8_time.Instant{Seconds: 1700000000, Nanos: 123456789})
 	s.typed("duration", "minute and a half", "java.time.Duration", &java8_time.Duration{Seconds: 90, Nanos: 5})
 	s.typed("duration", "negative", "java.time.Duration", &java8_time.Duration{Seconds: -2, Nanos: 500000000})
-	s.add("decimal", "scale", decimal("12.30"))
-	s.add("bigInteger", "zero", integer("0"))
-	s.add("bigInteger", "small", integer("-255"))
-	s.add("bigInteger", "huge", integer("2037035976334486086268445688409378161051468393665936250636140449354381299763336706183397375"))
+	s.add("decimal", "scale", mustDecimal("12.30"))
+	s.add("bigInteger", "zero", mustInteger("0"))
+	s.add("bigInteger", "small", mustInteger("-255"))
+	s.add("bigInteger", "huge", mustInteger("2037035976334486086268445688409378161051468393665936250636140449354381299763336706183397375"))
 	s.add("uuid", "one", uuid())
 }
 
@@ -272,7 +272,7 @@ func (s *set) anything() {
 	for name, v := range map[string]any{"null": nil, "string": "text", "char": "c", "int": int32(5), "long": int64(5), "double": 2.5, "boolean": true,
 		"bytes": []byte{1, 2, 3}, "list": []any{"a", int32(1)}, "map": map[any]any{"k": int64(1)}, "person": mia(), "manager": boss(),
 		"color": Blue, "date": time.UnixMilli(1700000000123), "localDate": &java8_time.LocalDate{Year: 2024, Month: 2, Day: 29},
-		"decimal": decimal("1.5"), "bigInteger": integer("7"), "uuid": uuid()} {
+		"decimal": mustDecimal("1.5"), "bigInteger": mustInteger("7"), "uuid": uuid()} {
 		s.typed("object", name, "java.lang.Object", v)
 	}
 	at := time.UnixMilli(1700000000123)
